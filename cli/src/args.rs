@@ -1,0 +1,263 @@
+//! The command line: verbs, their arguments, and what `--json` gives for each.
+
+use clap::{Args, Parser, Subcommand};
+use cotenant_gas::{PRESETS, UnknownProtocol};
+use cotenant_host::engine::EngineKind;
+use cotenant_submodules::ModuleId;
+use near_account_id::AccountId;
+use near_gas::NearGas;
+use near_token::NearToken;
+use std::path::PathBuf;
+
+/// Many Wasm modules in one NEAR account, calling each other synchronously, with NEAR's gas.
+#[derive(Debug, Parser)]
+#[command(name = "cotenant", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// Options of every verb, before it or after it.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Folder of the state; created at first use
+    #[arg(long, global = true, value_name = "DIR", default_value = "./.cotenant")]
+    pub(crate) home: PathBuf,
+    /// Protocol version of the prices: 88, 82 or 63; fixed when a home is created [default: 88]
+    #[arg(long, global = true, value_name = "N", value_parser = protocol)]
+    pub(crate) protocol: Option<u32>,
+    /// One JSON object on one line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// No notes and no progress on stderr
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// More notes on stderr, and host functions in call trees
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Tell what a module could be deployed as, and why not
+    #[command(after_long_help = CHECK_JSON)]
+    Check {
+        /// A module, .wasm or .wat
+        file: PathBuf,
+    },
+    /// Deploy a module to a namespace of an account, for every engine
+    #[command(after_long_help = DEPLOY_JSON)]
+    Deploy {
+        /// Where: `alice.near`, or `alice.near:swap` for a namespace
+        #[arg(value_name = "ACCOUNT[:NAMESPACE]")]
+        module: ModuleId,
+        /// A module, .wasm or .wat
+        file: PathBuf,
+        /// Callable by modules of the same account only, with nothing but what its caller grants
+        #[arg(long)]
+        private: bool,
+    },
+    /// List the modules of an account
+    #[command(after_long_help = MODULES_JSON)]
+    Modules {
+        /// The account
+        #[arg(value_parser = account)]
+        account: AccountId,
+    },
+    /// Call a method by a transaction, and run everything that comes of it
+    #[command(after_long_help = CALL_JSON)]
+    Call {
+        #[command(flatten)]
+        target: Target,
+        /// Prepaid gas: `100 Tgas`, `5 Ggas`, `1000000 gas`
+        #[arg(long, default_value = "100 Tgas", value_parser = gas)]
+        gas: NearGas,
+        /// Attached balance: `1 NEAR`, `0.5 NEAR`, `1 yoctoNEAR`
+        #[arg(long, default_value = "0 NEAR", value_parser = deposit)]
+        deposit: NearToken,
+        /// Who signs and pays; the account itself unless given
+        #[arg(long, value_name = "ACCOUNT", value_parser = account)]
+        signer: Option<AccountId>,
+    },
+    /// Call a method and let nothing come of it
+    #[command(after_long_help = VIEW_JSON)]
+    View {
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Print the table of host functions, as Markdown
+    #[command(after_long_help = ABI_JSON)]
+    Abi,
+    /// Measure
+    Bench {
+        #[command(subcommand)]
+        what: BenchVerb,
+    },
+}
+
+/// What to measure.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchVerb {
+    /// `cpu_ram_soak` as a public call, as a private submodule, and interpreted inside a contract
+    #[command(after_long_help = SOAK_JSON)]
+    Soak {
+        /// Timed runs of each row; fewer where they would take more than seconds
+        #[arg(long, default_value_t = 21, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        runs: u32,
+        /// Loops of each row, separated by commas
+        #[arg(long, value_name = "LOOPS", value_delimiter = ',', default_values_t = [1_u64, 100, 1_000, 10_000, 20_000], value_parser = clap::value_parser!(u64).range(0..=u64::from(u32::MAX)))]
+        loops: Vec<u64>,
+    },
+}
+
+/// Which method of which module, with which input, on which engine.
+#[derive(Debug, Args)]
+pub(crate) struct Target {
+    /// The module: `alice.near`, or `alice.near:swap` for a namespace
+    #[arg(value_name = "ACCOUNT[:NAMESPACE]")]
+    pub(crate) module: ModuleId,
+    /// The method
+    pub(crate) method: String,
+    /// Its arguments, as JSON
+    #[arg(value_name = "ARGS", allow_negative_numbers = true)]
+    pub(crate) args: Option<String>,
+    /// Its arguments, as base64
+    #[arg(long, value_name = "BASE64", conflicts_with_all = ["args", "args_hex"])]
+    pub(crate) args_base64: Option<String>,
+    /// Its arguments, as hexadecimal digits
+    #[arg(long, value_name = "HEX", conflicts_with = "args")]
+    pub(crate) args_hex: Option<String>,
+    /// cranelift, singlepass or wasmi; gas, results and logs are the same on each [default: cranelift]
+    #[arg(long, value_parser = engine)]
+    pub(crate) engine: Option<EngineKind>,
+}
+
+fn protocol(text: &str) -> Result<u32, String> {
+    let listed = PRESETS.map(|preset| preset.to_string()).join(", ");
+    let found = text.parse().map_err(|_| format!("no protocol version; choose one of {listed}"))?;
+    if PRESETS.contains(&found) {
+        return Ok(found);
+    }
+    Err(UnknownProtocol { found, allowed: &PRESETS }.to_string())
+}
+
+fn engine(text: &str) -> Result<EngineKind, String> {
+    text.parse()
+}
+
+fn account(text: &str) -> Result<AccountId, String> {
+    text.parse().map_err(|error: near_account_id::ParseAccountError| {
+        format!("{error}; an account id is like `alice.near`")
+    })
+}
+
+/// near-gas knows no unit below a Ggas; a number of units is written `N gas`.
+fn gas(text: &str) -> Result<NearGas, String> {
+    const HINT: &str = "write a number and a unit: `100 Tgas`, `5 Ggas` or `1000000 gas`";
+    // Trimmed here: near-gas 0.3.7 looks for the unit before it trims, and panics on blanks in front.
+    let text = text.trim();
+    let lower = text.to_ascii_lowercase();
+    if let Some(number) = lower.strip_suffix("gas").map(str::trim)
+        && !number.is_empty()
+        && number.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        return number.parse().map(NearGas::from_gas).map_err(|error| format!("{error}; {HINT}"));
+    }
+    text.parse().map_err(|error: near_gas::NearGasError| format!("{error}; {HINT}"))
+}
+
+fn deposit(text: &str) -> Result<NearToken, String> {
+    // Trimmed for the reason above.
+    text.trim().parse().map_err(|error: near_token::NearTokenError| {
+        format!("{error}; write a number and a unit: `1 NEAR`, `0.5 NEAR` or `1 yoctoNEAR`")
+    })
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 fine, 1 the contract failed or its code was rejected, 2 usage (arguments, files, homes,
+transactions that are refused), 3 out of gas or over a limit, 4 a fault of cotenant itself.
+Data goes to stdout, notes and errors to stderr. With --json a command that could not do its work gives
+{\"error\":{\"code\",\"message\",\"violations\":[{\"rule\",\"found\",\"limit\",\"where\",\"hint\"}]}}.";
+
+const CHECK_JSON: &str = "\
+Exits with 0 if the module can be deployed as public or as private, else with 1. FILE is .wasm or .wat.
+--json: {\"file\",\"code_bytes\",
+  \"public\":{\"eligible\",\"violations\":[..],\"violations_omitted\"},
+  \"private\":{\"eligible\",\"requires\":[..],\"violations\":[..],\"violations_omitted\"}}
+A violation is {\"rule\",\"found\",\"limit\",\"where\",\"hint\"}; `requires` lists what a caller has to grant.";
+
+const DEPLOY_JSON: &str = "\
+Code that breaks a rule is rejected before anything is done, with every rule that it breaks: exit code 1.
+--json: {\"ok\",\"account\",\"namespace\",\"visibility\",\"code_hash\",\"code_bytes\",\"gas_total\",\"engines\":[..],
+  \"error\":null|{\"code\",\"message\",\"violations\":[..]}}
+`code_hash` is base58 of the sha256, null unless deployed; `engines` are those the code was compiled for.";
+
+const MODULES_JSON: &str = "\
+--json: {\"account\",\"modules\":[{\"namespace\",\"visibility\",\"code_hash\",\"code_bytes\",\"requires\":[..]}]}
+`namespace` is empty for the default one; `requires` is what a private module's caller has to grant.";
+
+const CALL_JSON: &str = "\
+Accounts named here are created at first use with 1,000 NEAR; the signer is believed.
+--json: {\"ok\",\"result_base64\",\"abort\":null|{\"code\",\"message\",\"module\"},
+  \"gas_vm\",\"gas_used\",\"gas_total\",\"logs\":[..],\"receipts\":[..],\"tree\":{..}}
+`ok`, `abort`, `gas_vm`, `gas_used`, `logs` and `tree` speak of the root call: the first function call of the
+first receipt. `result_base64` is its value, or the value of the promise it returned; empty if there is none.
+`gas_vm` is what the root call burnt in the VM (fees of its receipt not included), `gas_used` that and what it
+reserved for promises, `gas_total` the whole transaction with every receipt. All gas is in units.
+A receipt: {\"id\",\"predecessor\",\"receiver\",\"block_height\",
+  \"status\":{\"SuccessValue\":base64}|{\"SuccessReceiptId\":id}|{\"Failure\":{\"code\",\"message\",\"action_index\"}},
+  \"gas_burnt\",\"gas_vm\",\"fees\":[{\"name\",\"gas\"}],\"tokens_burnt\",\"logs\":[..]}
+A tree: {\"namespace\",\"visibility\",\"method\",\"ending\":\"returned\"|\"failed\"|\"closed\",\"error\":null|text,
+  \"gas_burnt\",\"gas_used\",\"loading\",\"wasm\",\"host\":[{\"name\",\"calls\",\"gas\"}],\"yields\",\"reverted_logs\":[..],
+  \"callees\":[tree..]}; burnt and used include the callees, the rest is of the frame alone.
+`other_receipts` is there if receipts of earlier transactions ran too: yields that were resumed or expired.
+The exit code is 1 also if the promise that the root call returned failed.";
+
+const VIEW_JSON: &str = "\
+The account has to exist. The gas limit is the protocol's.
+--json: {\"ok\",\"result_base64\",\"abort\":null|{\"code\",\"message\",\"module\"},\"gas_vm\",\"logs\":[..],\"tree\":{..}}
+with a tree as of `call`.";
+
+const ABI_JSON: &str = "\
+--json: {\"functions\":[{\"name\",\"params\":[{\"name\",\"type\"}],\"result\":null|type,\"provider\":\"near\"|\"cotenant\",
+  \"group\",\"public\",\"private\":\"yes\"|\"no\"|grant,\"view\",\"output_register\":null|param,\"enabled\"}]}";
+
+const SOAK_JSON: &str = "\
+Each row is one method call on one engine: `public` a public module, `submodule` the whole root call of a
+parent that calls the same module as a private one, `wasm_in_wasm` a contract that interprets it with wasmi.
+Results are checked, and gas has to be equal on every engine. Times are of views, warm.
+--json: {\"rows\":[{\"mode\",\"engine\",\"loops\",\"gas_vm\",\"gas_receipt\",\"gas_total\",
+  \"nanos_median\",\"nanos_min\",\"nanos_max\",\"runs\"}]}";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn gas_is_read_in_each_unit_and_never_without_one() {
+        assert_eq!(gas("100 Tgas").unwrap().as_gas(), 100_000_000_000_000);
+        assert_eq!(gas(" 5 ggas ").unwrap().as_gas(), 5_000_000_000);
+        assert_eq!(gas("1234567 gas").unwrap().as_gas(), 1_234_567);
+        assert_eq!(gas("0.5Tgas").unwrap().as_gas(), 500_000_000_000);
+        for bad in ["100", "100 parsecs", "", "      T", "gas", "-1 Tgas", "99999999999999999999 gas"] {
+            let error = gas(bad).unwrap_err();
+            assert!(error.contains("`100 Tgas`"), "{bad:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn deposits_with_blanks_in_front_do_no_harm() {
+        assert_eq!(deposit("    1 NEAR").unwrap(), NearToken::from_near(1));
+        assert!(deposit("      N").is_err());
+    }
+}

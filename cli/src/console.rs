@@ -1,0 +1,125 @@
+//! Where output goes: data to stdout, everything else to stderr.
+
+use crate::args::Global;
+use crate::failure::{BrokenRule, Exit, Failure};
+use crate::text;
+use anyhow::Context;
+use serde::Serialize;
+use std::fmt::Display;
+use std::io::{self, ErrorKind, IsTerminal, Write};
+
+/// The streams of a command, and how much it says on them.
+#[derive(Clone, Debug)]
+pub(crate) struct Console {
+    /// One JSON object instead of tables.
+    pub(crate) json: bool,
+    /// More notes.
+    pub(crate) verbose: bool,
+    quiet: bool,
+    colour: bool,
+}
+
+impl Console {
+    /// A console as the global options want it.
+    pub(crate) fn new(global: &Global) -> Self {
+        let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self {
+            json: global.json,
+            verbose: global.verbose,
+            quiet: global.quiet,
+            colour: io::stderr().is_terminal() && !no_colour,
+        }
+    }
+
+    /// A console that was asked for JSON and for nothing else that could be understood.
+    pub(crate) fn json_only() -> Self {
+        Self { json: true, verbose: false, quiet: true, colour: false }
+    }
+
+    /// Whether progress may be shown.
+    pub(crate) fn shows_progress(&self) -> bool {
+        !self.quiet && io::stderr().is_terminal()
+    }
+
+    /// Something by the way.
+    pub(crate) fn note(&self, note: impl Display) {
+        if !self.quiet {
+            self.stderr(&format!("{}\n", text::shown_lines(&note.to_string())));
+        }
+    }
+
+    /// Something by the way, for who wants to know more.
+    pub(crate) fn detail(&self, note: impl Display) {
+        if self.verbose {
+            self.note(note);
+        }
+    }
+
+    /// Data for people. What of it is a guest's has been escaped.
+    pub(crate) fn data(&self, data: impl Display) -> anyhow::Result<()> {
+        stdout(&format!("{data}\n"))
+    }
+
+    /// Data for programs.
+    pub(crate) fn object(&self, value: &impl Serialize) -> anyhow::Result<()> {
+        stdout(&format!("{}\n", text::json_line(value).context("JSON")?))
+    }
+
+    /// Says why a command did not do its work: a block on stderr, or an object on stdout.
+    pub(crate) fn failure(&self, failure: &Failure) -> Exit {
+        #[derive(Serialize)]
+        struct Object<'a> {
+            error: &'a Failure,
+        }
+        if self.json {
+            // Without stdout the exit code has to do.
+            let _ = self.object(&Object { error: failure });
+        } else {
+            self.block(failure);
+        }
+        failure.exit
+    }
+
+    /// The readable block of a failure, on stderr.
+    pub(crate) fn block(&self, failure: &Failure) {
+        let (red, bold, plain) =
+            if self.colour { ("\x1b[1;31m", "\x1b[1m", "\x1b[0m") } else { ("", "", "") };
+        let code = text::shown(&failure.code);
+        let message = text::shown_lines(&failure.message);
+        let mut block = format!("{red}error[{code}]{plain}: {bold}{message}{plain}\n");
+        for (name, fact) in &failure.facts {
+            block.push_str(&fact_line(name, fact));
+        }
+        for violation in &failure.violations {
+            block.push_str(&rule_lines(violation));
+        }
+        self.stderr(&block);
+    }
+
+    fn stderr(&self, text: &str) {
+        // There is nobody to tell if this fails.
+        let _ = io::stderr().lock().write_all(text.as_bytes());
+    }
+}
+
+/// A broken rule as lines: rule, found, limit, where, hint.
+pub(crate) fn rule_lines(violation: &BrokenRule) -> String {
+    let BrokenRule { rule, found, limit, place, hint } = violation;
+    let facts = [("rule", rule), ("found", found), ("limit", limit), ("where", place), ("hint", hint)];
+    facts.iter().map(|(name, fact)| fact_line(name, fact)).collect()
+}
+
+fn fact_line(name: &str, fact: &str) -> String {
+    let lead = if name == "rule" { "- " } else { "  " };
+    let name = format!("{name}:");
+    format!("{lead}{name:<6} {}\n", text::shown(fact))
+}
+
+/// A reader that went away has read enough.
+fn stdout(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => other.context("stdout"),
+    }
+}

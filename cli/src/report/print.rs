@@ -1,0 +1,97 @@
+//! Reports as tables for people. Everything that may be a guest's is escaped here.
+
+use crate::report::{ReceiptReport, StatusReport, TreeReport};
+use crate::text::{shown, tgas};
+use comfy_table::{CellAlignment, Table, presets};
+
+/// A table with a header; the columns whose positions are named hold numbers.
+pub(crate) fn table(header: &[&str], numbers: &[usize]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(header.iter().copied());
+    for column in numbers {
+        if let Some(column) = table.column_mut(*column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+/// Names with what belongs to them, one a line.
+pub(crate) fn key_values(rows: &[(&str, String)]) -> String {
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let lines = rows.iter().map(|(name, value)| {
+        // What has several lines stays in its column.
+        let value = value.replace('\n', &format!("\n{:width$}  ", ""));
+        format!("{name:<width$}  {value}")
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// A call tree, indented; with the host functions of each frame if `details` is set.
+pub(crate) fn call_tree(root: &TreeReport, details: bool) -> Table {
+    let header = ["call", "kind", "ending", "burnt", "of it loading", "wasm", "host", "yields"];
+    let mut table = table(&header, &[3, 4, 5, 6, 7]);
+    frame(&mut table, root, 0, details);
+    table
+}
+
+fn frame(table: &mut Table, node: &TreeReport, depth: usize, details: bool) {
+    let indent = "  ".repeat(depth);
+    let module = if node.namespace.is_empty() { "(default)" } else { &node.namespace };
+    let ending = match &node.error {
+        Some(error) => format!("{}: {}", node.ending, shown(error)),
+        None => node.ending.to_owned(),
+    };
+    let host = node.host.iter().fold(0_u64, |sum, host| sum.saturating_add(host.gas));
+    table.add_row([
+        format!("{indent}{module}.{}", shown(&node.method)),
+        node.visibility.clone(),
+        ending,
+        tgas(node.gas_burnt),
+        tgas(node.loading),
+        tgas(node.wasm),
+        tgas(host),
+        node.yields.to_string(),
+    ]);
+    if details {
+        for host in &node.host {
+            let mut row = vec![String::new(); 8];
+            row[0] = format!("{indent}  - {} x{}", host.name, host.calls);
+            row[6] = tgas(host.gas);
+            table.add_row(row);
+        }
+    }
+    for log in &node.reverted_logs {
+        table.add_row([format!("{indent}  (reverted log) {}", shown(log))]);
+    }
+    for callee in &node.callees {
+        frame(table, callee, depth + 1, details);
+    }
+}
+
+/// Receipts, with their logs.
+pub(crate) fn receipts(receipts: &[ReceiptReport]) -> Table {
+    let mut table = table(&["receipt", "from", "to", "block", "burnt", "of it VM", "status"], &[3, 4, 5]);
+    for receipt in receipts {
+        let status = match &receipt.status {
+            StatusReport::SuccessValue(_) => "value".to_owned(),
+            StatusReport::SuccessReceiptId(id) => format!("value comes from {}", short(id)),
+            StatusReport::Failure { code, .. } => format!("failed: {}", shown(code)),
+        };
+        table.add_row([
+            short(&receipt.id),
+            receipt.predecessor.clone(),
+            receipt.receiver.clone(),
+            receipt.block_height.to_string(),
+            tgas(receipt.gas_burnt),
+            tgas(receipt.gas_vm),
+            status,
+        ]);
+    }
+    table
+}
+
+/// The first characters of an id, enough to tell one from another.
+fn short(id: &str) -> String {
+    id.chars().take(8).collect()
+}

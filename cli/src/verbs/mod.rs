@@ -1,0 +1,114 @@
+//! The verbs: what each does, and what it prints.
+
+mod abi;
+mod call;
+mod check;
+mod deploy;
+mod modules;
+mod view;
+
+use crate::args::{BenchVerb, Cli, Global, Target, Verb};
+use crate::bench;
+use crate::console::Console;
+use crate::failure::{Exit, Failure};
+use crate::text;
+use anyhow::Result;
+use cotenant_host::{Host, Options};
+use near_account_id::AccountId;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// Bytes of the largest file that is read: many times the largest module NEAR takes.
+const FILE_BYTES_MAX: u64 = 64 << 20;
+
+/// Does what the command line says.
+///
+/// # Errors
+/// Why it was not done: a [`Failure`], or an error that [`Failure::of`] understands.
+pub(crate) fn run(cli: Cli, console: &Console) -> Result<Exit> {
+    let global = &cli.global;
+    match cli.verb {
+        Verb::Check { file } => check::run(&file, global, console),
+        Verb::Deploy { module, file, private } => {
+            deploy::run(&module, &file, private, global, console)
+        }
+        Verb::Modules { account } => modules::run(&account, global, console),
+        Verb::Call { target, gas, deposit, signer } => {
+            call::run(&target, gas, deposit, signer, global, console)
+        }
+        Verb::View { target } => view::run(&target, global, console),
+        Verb::Abi => abi::run(global, console),
+        Verb::Bench { what: BenchVerb::Soak { runs, loops } } => {
+            bench::soak(runs, &loops, global.protocol, console)
+        }
+    }
+}
+
+/// The host of the home.
+fn open(global: &Global, console: &Console) -> Result<Host> {
+    let options = Options { protocol: global.protocol, ..Options::default() };
+    let host = Host::open(&global.home, &options)?;
+    console.detail(format_args!(
+        "home {}, protocol {}",
+        global.home.display(),
+        host.runtime().schedule().protocol
+    ));
+    Ok(host)
+}
+
+/// Says which of these accounts a command is about to create.
+fn announce<'a>(
+    host: &Host,
+    accounts: impl IntoIterator<Item = &'a AccountId>,
+    console: &Console,
+) -> Result<()> {
+    let state = host.state()?;
+    let mut new = Vec::new();
+    for account in accounts {
+        if !new.contains(&account) && state.account(account)?.is_none() {
+            console.note(format_args!("new account {account} with 1,000 NEAR"));
+            new.push(account);
+        }
+    }
+    Ok(())
+}
+
+/// Reads a module: Wasm as it is, `.wat` translated. What is no module is left to the rules to explain.
+fn module(file: &Path) -> Result<Vec<u8>> {
+    let name = file.display().to_string();
+    let unreadable = |reason: String| Failure::usage("FileUnreadable", format!("{name}: {reason}"));
+    let mut bytes = Vec::new();
+    let opened = File::open(file).map_err(|error| unreadable(error.to_string()))?;
+    let read = opened.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes);
+    read.map_err(|error| unreadable(error.to_string()))?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(unreadable(format!("more than {FILE_BYTES_MAX} bytes; no module is so large")).into());
+    }
+    let is_text = file.extension().is_some_and(|extension| extension == "wat");
+    if !is_text || bytes.starts_with(b"\0asm") {
+        return Ok(bytes);
+    }
+    let parsed = wat::Parser::new().parse_bytes(Some(file), &bytes).map(|wasm| wasm.into_owned());
+    Ok(parsed.map_err(|error| Failure::usage("WatSyntax", error.to_string()))?)
+}
+
+/// The input of a call, as the command line gives it.
+fn input(target: &Target) -> Result<Vec<u8>, Failure> {
+    if let Some(base64) = &target.args_base64 {
+        return text::from_base64(base64)
+            .map_err(|error| Failure::usage("InvalidArgs", format!("--args-base64: {error}")));
+    }
+    if let Some(hex) = &target.args_hex {
+        let hex = hex.trim();
+        return hex::decode(hex.strip_prefix("0x").unwrap_or(hex))
+            .map_err(|error| Failure::usage("InvalidArgs", format!("--args-hex: {error}")));
+    }
+    let Some(json) = &target.args else { return Ok(Vec::new()) };
+    match serde_json::from_str::<serde::de::IgnoredAny>(json) {
+        Ok(_) => Ok(json.clone().into_bytes()),
+        Err(error) => Err(Failure::usage("InvalidArgs", format!("ARGS is no JSON: {error}"))
+            .with("found", json.clone())
+            .with("hint", "quote it for the shell: '{\"name\": 1}'; other bytes go through --args-base64 or --args-hex")),
+    }
+}

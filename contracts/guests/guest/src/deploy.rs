@@ -1,0 +1,113 @@
+//! Modules deployed and removed by a contract on its own account, as actions of a promise.
+
+use crate::register::raw;
+use crate::sys;
+
+/// Who may call a module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visibility {
+    /// Anyone, by a `FunctionCall` action, and the modules of the account.
+    Public,
+    /// The modules of the account alone; the code may import little.
+    Private,
+}
+
+impl Visibility {
+    const fn raw(self) -> u64 {
+        match self {
+            Self::Public => 0,
+            Self::Private => 1,
+        }
+    }
+}
+
+/// What becomes of the storage of a removed module. There is no default, on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StorageOnRemove {
+    /// It stays and is found again by the next module of this name.
+    Keep,
+    /// It is deleted.
+    Delete,
+}
+
+/// A batch of actions on one account, performed in order after this call, all or none. near-sdk's own
+/// promises do not show their index, hence this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch {
+    promise: u64,
+}
+
+impl Batch {
+    /// Begins a batch on `account`. Modules can be deployed on one's own account only.
+    pub fn on(account: &str) -> Self {
+        let (account_id_len, account_id_ptr) = raw(account.as_bytes());
+        // SAFETY: the pointer is of a slice that outlives the call; the host reads it alone.
+        let promise = unsafe { sys::promise_batch_create(account_id_len, account_id_ptr) };
+        Self { promise }
+    }
+
+    /// The batch of an index that `promise_batch_create` or `promise_batch_then` gave.
+    pub const fn from_index(promise: u64) -> Self {
+        Self { promise }
+    }
+
+    /// The index, for NEAR's functions.
+    pub const fn index(self) -> u64 {
+        self.promise
+    }
+
+    /// Adds the deployment of `code`.
+    pub fn deploy_module(self, namespace: &str, visibility: Visibility, code: &[u8]) -> Self {
+        let (namespace_len, namespace_ptr) = raw(namespace.as_bytes());
+        let (code_len, code_ptr) = raw(code);
+        // SAFETY: the pointers are of slices that outlive the call; the host reads them alone.
+        unsafe {
+            sys::promise_batch_action_deploy_module(
+                self.promise,
+                namespace_len,
+                namespace_ptr,
+                visibility.raw(),
+                code_len,
+                code_ptr,
+            );
+        }
+        self
+    }
+
+    /// Adds the deployment of code that is deployed somewhere already, by its SHA-256.
+    pub fn deploy_module_by_hash(
+        self,
+        namespace: &str,
+        visibility: Visibility,
+        hash: &[u8; 32],
+    ) -> Self {
+        let (namespace_len, namespace_ptr) = raw(namespace.as_bytes());
+        // SAFETY: the pointers are of data that outlives the call; the host reads 32 bytes of the hash.
+        unsafe {
+            sys::promise_batch_action_deploy_module_by_hash(
+                self.promise,
+                namespace_len,
+                namespace_ptr,
+                visibility.raw(),
+                hash.as_ptr() as u64,
+            );
+        }
+        self
+    }
+
+    /// Adds the removal of a module.
+    pub fn remove_module(self, namespace: &str, storage: StorageOnRemove) -> Self {
+        let (namespace_len, namespace_ptr) = raw(namespace.as_bytes());
+        let keep_storage = u64::from(storage == StorageOnRemove::Keep);
+        // SAFETY: the pointer is of a slice that outlives the call; the host reads it alone.
+        unsafe {
+            sys::promise_batch_action_remove_module(
+                self.promise,
+                namespace_len,
+                namespace_ptr,
+                keep_storage,
+            );
+        }
+        self
+    }
+}

@@ -1,0 +1,57 @@
+//! What a contract needs to speak with the modules of its own account, and what a module needs to be one.
+//!
+//! Takes the raw functions of [`sys`], gives values that cannot be misused: a live call is closed when it
+//! is dropped, a status is an enum, an error is decoded. It works beside near-sdk in a contract and without
+//! it in a bare module; nothing is imported that is not called, so a private module which uses the core
+//! functions alone stays eligible everywhere. The call model is `docs/spec/calls.md`, section 4 the functions.
+//!
+//! A contract drives a module of its account:
+//!
+//! ```ignore
+//! use cotenant_guest::{Call, Grants, Step};
+//!
+//! let mut live = Call::open("quotes", "best").gas(5_000_000_000_000).grants(Grants::LOG).start()?;
+//! let mut step = live.resume(b"arguments")?;
+//! while let Step::Yielded(question) = step {
+//!     step = live.resume(&answer(&question))?;
+//! }
+//! ```
+//!
+//! A bare private module:
+//!
+//! ```ignore
+//! #![no_std]
+//! cotenant_guest::bare_module!();
+//!
+//! #[unsafe(no_mangle)]
+//! extern "C" fn best() {
+//!     let arguments = cotenant_guest::input();
+//!     let answer = cotenant_guest::callback(&arguments);
+//!     cotenant_guest::value_return(&answer);
+//! }
+//! ```
+
+#![no_std]
+
+extern crate alloc;
+
+pub mod allocator;
+mod call;
+pub mod codec;
+mod deploy;
+mod error;
+mod module;
+mod register;
+pub mod storage;
+pub mod sys;
+
+pub use call::{
+    Call, Closed, DEPTH_OF_HOST, GAS_ALL, Grants, Live, Step, StepInto, resume_sync_call,
+    sync_function_call,
+};
+pub use deploy::{Batch, StorageOnRemove, Visibility};
+pub use error::SyncExecutionError;
+pub use module::{
+    callback, callback_into, current_namespace, input, panic, pending_into, predecessor_namespace,
+    value_return,
+};

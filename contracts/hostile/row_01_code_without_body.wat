@@ -1,0 +1,6 @@
+;; expect: refused
+;; A function that is declared and has no code.
+(module binary "\00asm" "\01\00\00\00"
+  "\01\04\01\60\00\00"
+  "\03\02\01\00"
+  "\07\07\01\03run\00\00")

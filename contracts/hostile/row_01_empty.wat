@@ -1,0 +1,3 @@
+;; expect: refused
+;; No bytes at all.
+(module binary "")

@@ -1,0 +1,3 @@
+;; expect: refused
+;; A call of a function that is not there.
+(module (func (export "run") (call 7)))

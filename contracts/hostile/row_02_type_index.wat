@@ -1,0 +1,7 @@
+;; expect: refused
+;; A function of a type that is not there.
+(module binary "\00asm" "\01\00\00\00"
+  "\01\04\01\60\00\00"
+  "\03\02\01\09"                     ;; function 0 has type 9
+  "\07\07\01\03run\00\00"
+  "\0a\04\01\02\00\0b")

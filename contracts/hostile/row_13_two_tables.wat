@@ -1,0 +1,3 @@
+;; expect: refused
+;; Two tables, where one is allowed.
+(module (table 1 funcref) (table 1 funcref) (func (export "run")))

@@ -1,0 +1,3 @@
+;; expect: traps
+;; A method that wants an argument nobody gives.
+(module (func (export "run") (param i64)))

@@ -1,0 +1,24 @@
+;; expect: runs
+;; Opens itself again and again, takes every callee to its yield, and ends with all of them live. A public
+;; module stops at the first, a private one at the limit on live calls.
+(module
+  (import "env" "current_namespace" (func $current_namespace (param i64)))
+  (import "env" "sync_call_open"
+    (func $open (param i64 i64 i64 i64 i64 i64 i64 i64) (result i64)))
+  (import "env" "sync_call_resume" (func $resume (param i64 i64 i64 i64) (result i64)))
+  (import "env" "callback" (func $callback (param i64 i64 i64)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "ask")
+  ;; Opens the method of the given name of this very module; its namespace is in register 1.
+  (func $open_self (param $name i64) (param $length i64) (param $gas i64) (result i64)
+    (call $current_namespace (i64.const 1))
+    (call $open (i64.const -1) (i64.const 1) (local.get $length) (local.get $name)
+      (local.get $gas) (i64.const -1) (i64.const 15) (i64.const 0)))
+
+  (func (export "run") (local $handle i64)
+    (loop $again
+      (local.set $handle (call $open_self (i64.const 0) (i64.const 3) (i64.const 0)))
+      (if (i64.eq (local.get $handle) (i64.const -1)) (then return))
+      (drop (call $resume (local.get $handle) (i64.const 0) (i64.const 0) (i64.const 0)))
+      (br $again)))
+  (func (export "ask") (call $callback (i64.const 3) (i64.const 0) (i64.const 0))))

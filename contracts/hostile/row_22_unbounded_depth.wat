@@ -1,0 +1,21 @@
+;; expect: runs
+;; A module that calls itself as deep as it may. The level that is one too deep is refused, and all the others
+;; return.
+(module
+  (import "env" "current_namespace" (func $current_namespace (param i64)))
+  (import "env" "sync_call_open"
+    (func $open (param i64 i64 i64 i64 i64 i64 i64 i64) (result i64)))
+  (import "env" "sync_call_resume" (func $resume (param i64 i64 i64 i64) (result i64)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "run")
+  ;; Opens the method of the given name of this very module; its namespace is in register 1.
+  (func $open_self (param $name i64) (param $length i64) (param $gas i64) (result i64)
+    (call $current_namespace (i64.const 1))
+    (call $open (i64.const -1) (i64.const 1) (local.get $length) (local.get $name)
+      (local.get $gas) (i64.const -1) (i64.const 15) (i64.const 0)))
+
+  (func (export "run") (local $handle i64)
+    (local.set $handle (call $open_self (i64.const 0) (i64.const 3) (i64.const 0)))
+    (if (i64.eq (local.get $handle) (i64.const -1)) (then return))
+    (if (i64.ne (call $resume (local.get $handle) (i64.const 0) (i64.const 0) (i64.const 0)) (i64.const 0))
+      (then unreachable))))

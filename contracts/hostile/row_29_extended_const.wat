@@ -1,0 +1,3 @@
+;; expect: refused
+;; A global computed at instantiation.
+(module (global i32 (i32.add (i32.const 1) (i32.const 2))) (func (export "run")))

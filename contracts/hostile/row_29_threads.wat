@@ -1,0 +1,4 @@
+;; expect: refused
+;; An atomic instruction where no execution comes.
+(module
+  (func $run (export "run") return atomic.fence))

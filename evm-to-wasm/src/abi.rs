@@ -1,0 +1,299 @@
+//! The frame ABI between a compiled contract and its parent.
+//!
+//! A message is a *head* in borsh, of a size that depends on nothing but the variant, and a *tail* whose
+//! lengths the head gives. All numbers are little-endian; a word of the EVM is four limbs, the lowest first.
+//!
+//! | message | travels as | tail |
+//! |---|---|---|
+//! | [`FrameInput`] | arguments of the first resume | blob hashes, then calldata |
+//! | [`Request`] | what `callback` yields; the last one is the module's result | see its variants |
+//! | [`Answer`] | what the parent resumes with | see its variants |
+//!
+//! The module keeps the slots it has touched and defers its writes and logs to the next request that shows
+//! them to somebody else: a call, a create, the end. A revert or an exceptional halt sends none. After a call
+//! that was not static it forgets present values and keeps originals and warmth; after a static one, all.
+//!
+//! A frame that its parent ends is closed without an answer. A module that breaks this ends exceptionally.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+/// Version of everything on this page; a module refuses an input of any other.
+pub const FRAME_ABI_VERSION: u32 = 1;
+
+/// A word of the EVM: 256 bits in four limbs, the lowest first.
+pub type Word = [u64; 4];
+
+/// An address, in the order in which it is written.
+pub type Address = [u8; 20];
+
+/// A hash, in the order in which it is written.
+pub type Hash = [u8; 32];
+
+/// Fields that a module declares it reads, one bit each; a parent may leave the others zero.
+pub mod reads {
+    /// [`BlockEnvironment`](super::BlockEnvironment), all but the blob base fee.
+    pub const BLOCK: u32 = 1;
+    /// [`TransactionEnvironment`](super::TransactionEnvironment).
+    pub const TRANSACTION: u32 = 1 << 1;
+    /// Blob hashes and the blob base fee.
+    pub const BLOBS: u32 = 1 << 2;
+}
+
+/// What a frame of the EVM starts with. Its fields have constant offsets ([`offset`]), so that compiled code
+/// loads them without decoding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct FrameInput {
+    /// [`FRAME_ABI_VERSION`].
+    pub version: u32,
+    /// 1 in a static frame, else 0.
+    pub is_static: u32,
+    /// EVM gas of the frame; below 2^63.
+    pub gas: u64,
+    /// CALLVALUE.
+    pub value: Word,
+    /// The block.
+    pub block: BlockEnvironment,
+    /// The transaction.
+    pub transaction: TransactionEnvironment,
+    /// ADDRESS: whose storage and balance.
+    pub address: Address,
+    /// CALLER.
+    pub caller: Address,
+    /// Blob hashes in the tail, 32 bytes each.
+    pub blob_hashes: u32,
+    /// Bytes of calldata in the tail, after the blob hashes.
+    pub calldata_bytes: u32,
+}
+
+/// What the EVM tells of the block.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct BlockEnvironment {
+    /// NUMBER.
+    pub number: Word,
+    /// TIMESTAMP, in seconds.
+    pub timestamp: Word,
+    /// PREVRANDAO, or DIFFICULTY before the merge.
+    pub prevrandao: Word,
+    /// BASEFEE, in wei.
+    pub base_fee: Word,
+    /// BLOBBASEFEE, in wei.
+    pub blob_base_fee: Word,
+    /// GASLIMIT, in EVM gas.
+    pub gas_limit: u64,
+    /// CHAINID.
+    pub chain_id: u64,
+    /// COINBASE.
+    pub coinbase: Address,
+}
+
+/// What the EVM tells of the transaction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct TransactionEnvironment {
+    /// GASPRICE, in wei.
+    pub gas_price: Word,
+    /// ORIGIN.
+    pub origin: Address,
+}
+
+/// Offsets of the fields of [`FrameInput`], in bytes.
+#[allow(missing_docs, reason = "named after the fields")]
+pub mod offset {
+    pub const VERSION: usize = 0;
+    pub const IS_STATIC: usize = 4;
+    pub const GAS: usize = 8;
+    pub const VALUE: usize = 16;
+    pub const BLOCK: usize = 48;
+    pub const TRANSACTION: usize = 244;
+    pub const ADDRESS: usize = 296;
+    pub const CALLER: usize = 316;
+    pub const BLOB_HASHES: usize = 336;
+    pub const CALLDATA_BYTES: usize = 340;
+    /// Where the tail begins: the size of the head.
+    pub const TAIL: usize = 344;
+}
+
+/// How many deferred effects a request's tail begins with, in this order: storage writes (slot and value),
+/// transient writes (the same), logs (a [`LogHead`], its topics, its data).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Effects {
+    /// Storage writes since the last flush, one a slot.
+    pub storage_writes: u32,
+    /// Transient writes since the last flush, one a slot.
+    pub transient_writes: u32,
+    /// Logs since the last flush, in order.
+    pub logs: u32,
+}
+
+/// The head of a log; `topics` hashes and `data_bytes` bytes follow it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct LogHead {
+    /// Topics, at most four.
+    pub topics: u32,
+    /// Bytes of data.
+    pub data_bytes: u32,
+}
+
+/// Which instruction of the CALL family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum CallKind {
+    /// CALL.
+    Call,
+    /// CALLCODE.
+    CallCode,
+    /// DELEGATECALL.
+    DelegateCall,
+    /// STATICCALL.
+    StaticCall,
+}
+
+/// How a frame ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Halt {
+    /// STOP or RETURN.
+    Success,
+    /// REVERT.
+    Revert,
+    /// Any exceptional halt: all gas is gone.
+    Exceptional,
+}
+
+/// What a module asks of its parent, or ends with. `gas_left` is after all that the module charges itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Request {
+    /// The first touch of a storage slot, by SLOAD or SSTORE. No tail; answered by [`Answer::Slot`].
+    SLoad {
+        /// The slot.
+        slot: Word,
+    },
+    /// The first touch of a transient slot. No tail; answered by [`Answer::Word`].
+    TLoad {
+        /// The slot.
+        slot: Word,
+    },
+    /// The first BALANCE of an address, or SELFBALANCE. No tail; answered by [`Answer::Balance`].
+    Balance {
+        /// The address.
+        address: Address,
+    },
+    /// The first EXTCODE* of an address. No tail; answered by [`Answer::Code`].
+    ExtCode {
+        /// The address.
+        address: Address,
+        /// 1 if the bytes are wanted, 0 if length and hash will do.
+        with_bytes: u32,
+    },
+    /// BLOCKHASH of a block within reach. No tail; answered by [`Answer::Word`].
+    BlockHash {
+        /// Number of the block.
+        number: u64,
+    },
+    /// The CALL family. Tail: effects, then input. Answered by [`Answer::Returned`].
+    Call {
+        /// Which instruction.
+        kind: CallKind,
+        /// EVM gas left in the frame.
+        gas_left: u64,
+        /// EVM gas asked for; `u64::MAX` for as much or more.
+        gas_asked: u64,
+        /// Whom.
+        address: Address,
+        /// Value, zero where the instruction has none.
+        value: Word,
+        /// Effects in the tail.
+        effects: Effects,
+        /// Bytes of input in the tail.
+        input_bytes: u32,
+    },
+    /// CREATE and CREATE2. Tail: effects, then init code. Answered by [`Answer::Created`].
+    Create {
+        /// 1 for CREATE2, which has a salt, 0 for CREATE.
+        with_salt: u32,
+        /// The salt.
+        salt: Word,
+        /// EVM gas left in the frame.
+        gas_left: u64,
+        /// Value.
+        value: Word,
+        /// Effects in the tail.
+        effects: Effects,
+        /// Bytes of init code in the tail.
+        init_code_bytes: u32,
+    },
+    /// SELFDESTRUCT, which ends the frame: the module's result. Tail: effects.
+    SelfDestruct {
+        /// EVM gas left in the frame.
+        gas_left: u64,
+        /// The frame's own refund, in EVM gas.
+        refund: i64,
+        /// Who gets the balance.
+        beneficiary: Address,
+        /// Effects in the tail.
+        effects: Effects,
+    },
+    /// The end of the frame: the module's result. Tail: effects, then output.
+    Done {
+        /// How it ended.
+        halt: Halt,
+        /// EVM gas left in the frame.
+        gas_left: u64,
+        /// The frame's own refund, in EVM gas; it may be negative.
+        refund: i64,
+        /// Effects in the tail; none unless it succeeded.
+        effects: Effects,
+        /// Bytes of output in the tail.
+        output_bytes: u32,
+    },
+}
+
+/// What a parent answers. Cold: the first touch in the transaction, which the module charges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Answer {
+    /// To [`Request::SLoad`]. No tail.
+    Slot {
+        /// The value now.
+        present: Word,
+        /// The value at the start of the transaction (EIP-2200).
+        original: Word,
+        /// 1 if the slot was cold.
+        cold: u32,
+    },
+    /// To [`Request::TLoad`] and [`Request::BlockHash`]. No tail.
+    Word(Word),
+    /// To [`Request::Balance`]. No tail.
+    Balance {
+        /// The balance, in wei.
+        balance: Word,
+        /// 1 if the account was cold.
+        cold: u32,
+    },
+    /// To [`Request::ExtCode`]. Tail: the code, if its bytes were wanted.
+    Code {
+        /// Hash of the code, zero for an account that is none.
+        hash: Hash,
+        /// Bytes of code.
+        code_bytes: u32,
+        /// 1 if the account was cold.
+        cold: u32,
+    },
+    /// To [`Request::Call`]. Tail: return data.
+    Returned {
+        /// 1 if the call succeeded.
+        success: u32,
+        /// EVM gas left in this frame, with what the call gave back.
+        gas_left: u64,
+        /// Bytes of return data in the tail.
+        data_bytes: u32,
+    },
+    /// To [`Request::Create`]. Tail: return data, which only a revert has.
+    Created {
+        /// The new contract, zero if there is none.
+        address: Address,
+        /// EVM gas left in this frame, with what the creation gave back.
+        gas_left: u64,
+        /// Bytes of return data in the tail.
+        data_bytes: u32,
+    },
+}
+
+#[cfg(test)]
+mod tests;

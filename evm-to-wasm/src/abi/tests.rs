@@ -1,0 +1,164 @@
+//! Heads are of constant size, and the input is where compiled code looks for it.
+
+use super::*;
+use alloc::vec::Vec;
+
+fn bytes(message: &impl BorshSerialize) -> Vec<u8> {
+    borsh::to_vec(message).unwrap()
+}
+
+#[test]
+fn fields_of_the_input_are_at_their_offsets() {
+    let input = FrameInput {
+        version: FRAME_ABI_VERSION,
+        is_static: 1,
+        gas: 2,
+        value: [3, 0, 0, 0],
+        block: BlockEnvironment {
+            number: [4, 0, 0, 0],
+            ..Default::default()
+        },
+        transaction: TransactionEnvironment {
+            gas_price: [5, 0, 0, 0],
+            ..Default::default()
+        },
+        address: [6; 20],
+        caller: [7; 20],
+        blob_hashes: 8,
+        calldata_bytes: 9,
+    };
+    let head = bytes(&input);
+    assert_eq!(head.len(), offset::TAIL);
+    assert_eq!(bytes(&FrameInput::default()).len(), offset::TAIL);
+    let expected = [
+        (offset::VERSION, 1),
+        (offset::IS_STATIC, 1),
+        (offset::GAS, 2),
+        (offset::VALUE, 3),
+        (offset::BLOCK, 4),
+        (offset::TRANSACTION, 5),
+        (offset::ADDRESS, 6),
+        (offset::CALLER, 7),
+        (offset::BLOB_HASHES, 8),
+        (offset::CALLDATA_BYTES, 9),
+    ];
+    for (at, first) in expected {
+        assert_eq!(head[at], first, "byte {at}");
+    }
+}
+
+#[test]
+fn heads_have_constant_sizes() {
+    let (word, address) = ([u64::MAX; 4], [0xff; 20]);
+    let effects = Effects {
+        storage_writes: u32::MAX,
+        ..Effects::default()
+    };
+    let kind = CallKind::StaticCall;
+    let halt = Halt::Exceptional;
+    let requests = [
+        (Request::SLoad { slot: word }, 33),
+        (Request::TLoad { slot: word }, 33),
+        (Request::Balance { address }, 21),
+        (
+            Request::ExtCode {
+                address,
+                with_bytes: 1,
+            },
+            25,
+        ),
+        (Request::BlockHash { number: u64::MAX }, 9),
+        (
+            Request::Call {
+                kind,
+                gas_left: 1,
+                gas_asked: 1,
+                address,
+                value: word,
+                effects,
+                input_bytes: 1,
+            },
+            86,
+        ),
+        (
+            Request::Create {
+                with_salt: 1,
+                salt: word,
+                gas_left: 1,
+                value: word,
+                effects,
+                init_code_bytes: 1,
+            },
+            93,
+        ),
+        (
+            Request::SelfDestruct {
+                gas_left: 1,
+                refund: -1,
+                beneficiary: address,
+                effects,
+            },
+            49,
+        ),
+        (
+            Request::Done {
+                halt,
+                gas_left: 1,
+                refund: -1,
+                effects,
+                output_bytes: 1,
+            },
+            34,
+        ),
+    ];
+    for (request, size) in requests {
+        assert_eq!(bytes(&request).len(), size, "{request:?}");
+    }
+    let answers = [
+        (
+            Answer::Slot {
+                present: word,
+                original: word,
+                cold: 1,
+            },
+            69,
+        ),
+        (Answer::Word(word), 33),
+        (
+            Answer::Balance {
+                balance: word,
+                cold: 1,
+            },
+            37,
+        ),
+        (
+            Answer::Code {
+                hash: [1; 32],
+                code_bytes: 1,
+                cold: 1,
+            },
+            41,
+        ),
+        (
+            Answer::Returned {
+                success: 1,
+                gas_left: 1,
+                data_bytes: 1,
+            },
+            17,
+        ),
+        (
+            Answer::Created {
+                address,
+                gas_left: 1,
+                data_bytes: 1,
+            },
+            33,
+        ),
+    ];
+    for (answer, size) in answers {
+        assert_eq!(bytes(&answer).len(), size, "{answer:?}");
+    }
+    assert_eq!(bytes(&LogHead::default()).len(), 8);
+    assert_eq!(bytes(&Effects::default()).len(), 12);
+}

@@ -1,0 +1,17 @@
+//! What work costs, and how a module is made to pay for it.
+//!
+//! Takes NEAR's parameters of one protocol version and a validated Wasm module; gives a [`Schedule`] and a
+//! module that meters itself ([`meter`]). There is no clock, no randomness, no float and no engine here.
+//! Specification: `docs/spec/gas.md`.
+#![forbid(unsafe_code)]
+
+mod meter;
+mod schedule;
+mod sync_costs;
+
+pub use meter::{
+    DataSegment, FunctionImport, MemoryPolicy, MeterError, MeterOptions, MeteredModule, ResetPlan,
+    export,
+};
+pub use schedule::{FEATURES_PROTOCOL, PRESETS, Schedule, UnknownProtocol};
+pub use sync_costs::SyncCosts;

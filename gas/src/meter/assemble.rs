@@ -1,0 +1,517 @@
+//! The new module around the new functions.
+
+use std::collections::BTreeMap;
+
+use finite_wasm::AnalysisOutcome;
+use wasm_encoder::reencode::{Error, Reencode};
+use wasm_encoder::{
+    BlockType, CodeSection, ConstExpr, DataCountSection, ElementSection, EntityType, ExportKind,
+    ExportSection, FunctionSection, GlobalSection, GlobalType, ImportSection, MemorySection,
+    MemoryType, Module, NameMap, NameSection, RawSection, Section, SectionId, TypeSection, ValType,
+};
+use wasmparser::ExternalKind;
+
+use super::body::{self, Globals, METER_PARAMS, Memory, Point, Unmetered};
+use super::sections::{Sections, invalid};
+use super::survey::Survey;
+use super::{
+    DataSegment, MemoryPolicy, MeterError, MeterOptions, MeteredModule, ResetPlan, export,
+};
+
+/// Bytes of a page of memory.
+const PAGE: u64 = 65_536;
+
+/// Builds the metered module.
+pub fn assemble(
+    sections: &Sections<'_>,
+    survey: &Survey,
+    analysis: &AnalysisOutcome,
+    options: &MeterOptions<'_>,
+) -> Result<MeteredModule, MeterError> {
+    let mut types = Types::of(sections)?;
+    let mut functions = Functions::of(sections)?;
+    let memory = memory_type(sections, options)?;
+    let (exports, exported, mutable_globals) = export_section(sections, &mut functions)?;
+    let bytes = memory.minimum.saturating_mul(PAGE);
+    let growth = if survey.grows_memory {
+        Memory::Growing
+    } else {
+        Memory::Fixed { bytes }
+    };
+    let globals = global_section(sections, options, bytes, &mut functions)?;
+    let elements = element_section(sections, &mut functions)?;
+    let bodies = code_section(
+        sections,
+        survey,
+        analysis,
+        options,
+        growth,
+        &mut types,
+        &mut functions,
+    )?;
+    let defined = function_section(sections, &functions, &mut types)?;
+
+    let mut code = Module::HEADER.to_vec();
+    types.section.append_to(&mut code);
+    import_section(sections, &types)?.append_to(&mut code);
+    defined.append_to(&mut code);
+    if let Some(data) = sections.tables {
+        RawSection {
+            id: SectionId::Table.into(),
+            data,
+        }
+        .append_to(&mut code);
+    }
+    MemorySection::new().memory(memory).append_to(&mut code);
+    globals.append_to(&mut code);
+    exports.append_to(&mut code);
+    elements.append_to(&mut code);
+    if let Some(count) = sections.data_count {
+        DataCountSection { count }.append_to(&mut code);
+    }
+    bodies.append_to(&mut code);
+    let data = data_section(sections, &mut code);
+    name_section(sections, &functions).append_to(&mut code);
+
+    Ok(MeteredModule {
+        code,
+        imports: sections.imports.clone(),
+        functions: exported,
+        has_start: sections.start.is_some(),
+        initial_pages: pages(memory.minimum),
+        max_pages: memory.maximum.map_or(u32::MAX, pages),
+        reset: ResetPlan {
+            reusable: !survey.writes_tables_or_drops,
+            grows_memory: survey.grows_memory,
+            data,
+            mutable_globals,
+        },
+    })
+}
+
+/// Copies what names no function.
+pub struct Unmoved;
+
+impl Reencode for Unmoved {
+    type Error = std::convert::Infallible;
+}
+
+/// The functions of the metered module: the meters' two, the imports, the metered ones in their order, then
+/// entrances to those that anybody but a direct call refers to.
+pub struct Functions {
+    imports: u32,
+    all: u32,
+    /// Functions with an entrance, in the order of their entrances.
+    entered: Vec<u32>,
+    /// The place of each in `entered`.
+    entrances: BTreeMap<u32, u32>,
+}
+
+/// Parameters that a function may have: the meters add theirs, and wasmparser allows 1,000.
+const MAX_PARAMS: u32 = 1_000 - METER_PARAMS.len() as u32;
+
+/// How far the index of each of the module's functions moves: the meters' functions come first.
+const SHIFT: u32 = 2;
+
+impl Functions {
+    fn of(sections: &Sections<'_>) -> Result<Functions, MeterError> {
+        // Every index that is made here is below four times this.
+        let count = |count: usize| {
+            u32::try_from(count)
+                .ok()
+                .filter(|count| *count < u32::MAX / 4)
+        };
+        match (
+            count(sections.imports.len()),
+            count(sections.function_types.len()),
+        ) {
+            (Some(imports), Some(all)) => Ok(Functions {
+                imports,
+                all,
+                entered: Vec::new(),
+                entrances: BTreeMap::new(),
+            }),
+            _ => Err(invalid(0, "too many functions".to_owned())),
+        }
+    }
+
+    /// Whether the module imports its function `index`.
+    pub fn is_import(&self, index: u32) -> bool {
+        index < self.imports
+    }
+
+    /// The metered function `index`, or the import.
+    pub fn metered(&self, index: u32) -> u32 {
+        index.saturating_add(SHIFT)
+    }
+
+    /// What has the type that function `index` has in the module.
+    pub fn entrance(&mut self, index: u32) -> u32 {
+        if self.is_import(index) || index >= self.all {
+            return self.metered(index);
+        }
+        let entered = &mut self.entered;
+        let place = *self.entrances.entry(index).or_insert_with(|| {
+            entered.push(index);
+            entered.len() as u32 - 1
+        });
+        self.all + SHIFT + place
+    }
+}
+
+impl Reencode for Functions {
+    type Error = std::convert::Infallible;
+
+    fn function_index(&mut self, index: u32) -> Result<u32, Error<Self::Error>> {
+        Ok(self.entrance(index))
+    }
+}
+
+/// The module's types, and behind them those that the meters need.
+struct Types<'a> {
+    sections: &'a Sections<'a>,
+    section: TypeSection,
+    gas_exhausted: u32,
+    stack_exhausted: u32,
+    /// For types with several results, the type of a block that has them.
+    blocks: BTreeMap<u32, u32>,
+    /// For types of functions, the types that they have when metered.
+    metered: BTreeMap<u32, u32>,
+}
+
+impl<'a> Types<'a> {
+    fn of(sections: &'a Sections<'a>) -> Result<Types<'a>, MeterError> {
+        let mut section = TypeSection::new();
+        for ty in &sections.types {
+            section.ty().func_type(&Unmoved.func_type(ty.clone())?);
+        }
+        let gas_exhausted = section.len();
+        section.ty().function([ValType::I64], []);
+        let stack_exhausted = section.len();
+        section.ty().function([], []);
+        Ok(Types {
+            sections,
+            section,
+            gas_exhausted,
+            stack_exhausted,
+            blocks: BTreeMap::new(),
+            metered: BTreeMap::new(),
+        })
+    }
+
+    /// The type of metered functions that were of type `type_index`.
+    fn of_metered(&mut self, type_index: u32) -> Result<u32, MeterError> {
+        if let Some(metered) = self.metered.get(&type_index) {
+            return Ok(*metered);
+        }
+        let ty = self.sections.function_type(type_index)?;
+        let mut params = Unmoved.val_types(ty.params().to_vec())?;
+        params.extend(METER_PARAMS);
+        let results = Unmoved.val_types(ty.results().to_vec())?;
+        let metered = self.section.len();
+        self.section.ty().function(params, results);
+        self.metered.insert(type_index, metered);
+        Ok(metered)
+    }
+
+    /// The type of a block with the results of functions of type `type_index`.
+    fn block_of_results(&mut self, type_index: u32) -> Result<BlockType, MeterError> {
+        let ty = self.sections.function_type(type_index)?;
+        Ok(match ty.results() {
+            [] => BlockType::Empty,
+            [result] => BlockType::Result(Unmoved.val_type(*result)?),
+            _ if ty.params().is_empty() => BlockType::FunctionType(type_index),
+            results => BlockType::FunctionType(match self.blocks.get(&type_index) {
+                Some(block) => *block,
+                None => {
+                    let results = Unmoved.val_types(results.to_vec())?;
+                    let block = self.section.len();
+                    self.section.ty().function([], results);
+                    self.blocks.insert(type_index, block);
+                    block
+                }
+            }),
+        })
+    }
+}
+
+fn import_section(sections: &Sections<'_>, types: &Types<'_>) -> Result<ImportSection, MeterError> {
+    let mut section = ImportSection::new();
+    let internal = [
+        (export::GAS_EXHAUSTED, types.gas_exhausted),
+        (export::STACK_EXHAUSTED, types.stack_exhausted),
+    ];
+    for (name, type_index) in internal {
+        section.import(export::INTERNAL, name, EntityType::Function(type_index));
+    }
+    for (index, import) in (0..).zip(&sections.imports) {
+        let type_index = sections.type_of_function(index)?;
+        section.import("env", &import.name, EntityType::Function(type_index));
+    }
+    Ok(section)
+}
+
+/// The types of the metered functions, then of the entrances.
+fn function_section(
+    sections: &Sections<'_>,
+    functions: &Functions,
+    types: &mut Types<'_>,
+) -> Result<FunctionSection, MeterError> {
+    let mut section = FunctionSection::new();
+    for type_index in sections.function_types.iter().skip(sections.imports.len()) {
+        section.function(types.of_metered(*type_index)?);
+    }
+    for index in &functions.entered {
+        section.function(sections.type_of_function(*index)?);
+    }
+    Ok(section)
+}
+
+fn memory_type(
+    sections: &Sections<'_>,
+    options: &MeterOptions<'_>,
+) -> Result<MemoryType, MeterError> {
+    let limits = &options.config.limit_config;
+    let allowed = u64::from(limits.max_memory_pages);
+    let (minimum, maximum) = match (options.memory, sections.memory) {
+        (MemoryPolicy::Near, _) => (u64::from(limits.initial_memory_pages), allowed),
+        (MemoryPolicy::Declared, None) => (0, 0),
+        (MemoryPolicy::Declared, Some(memory)) => (
+            memory.initial,
+            memory.maximum.unwrap_or(allowed).min(allowed),
+        ),
+    };
+    if minimum > allowed {
+        let allowed = limits.max_memory_pages;
+        return Err(MeterError::MemoryTooLarge {
+            found: minimum,
+            allowed,
+        });
+    }
+    Ok(MemoryType {
+        minimum,
+        maximum: Some(maximum),
+        memory64: false,
+        shared: false,
+        page_size_log2: None,
+    })
+}
+
+/// Pages of a memory that is not larger than the configuration's limit, a `u32`.
+fn pages(pages: u64) -> u32 {
+    u32::try_from(pages).unwrap_or(u32::MAX)
+}
+
+/// The module's globals, then gas, stack and bytes of memory.
+fn global_section(
+    sections: &Sections<'_>,
+    options: &MeterOptions<'_>,
+    memory_bytes: u64,
+    functions: &mut Functions,
+) -> Result<GlobalSection, MeterError> {
+    let mut section = GlobalSection::new();
+    for global in &sections.globals {
+        functions.parse_global(&mut section, global.clone())?;
+    }
+    let meter = GlobalType {
+        val_type: ValType::I64,
+        mutable: true,
+        shared: false,
+    };
+    let stack = i64::from(options.config.limit_config.max_stack_height);
+    section.global(meter, &ConstExpr::i64_const(0));
+    section.global(meter, &ConstExpr::i64_const(stack));
+    section.global(meter, &ConstExpr::i64_const(memory_bytes.cast_signed()));
+    Ok(section)
+}
+
+fn meter_globals(sections: &Sections<'_>) -> Result<Globals, MeterError> {
+    let gas = u32::try_from(sections.globals.len()).ok();
+    match gas.filter(|gas| *gas < u32::MAX - 2) {
+        Some(gas) => Ok(Globals {
+            gas,
+            stack: gas + 1,
+            memory_bytes: gas + 2,
+        }),
+        None => Err(invalid(0, "too many globals".to_owned())),
+    }
+}
+
+/// The exports; the functions among them that the module exports itself; how many globals.
+fn export_section(
+    sections: &Sections<'_>,
+    functions: &mut Functions,
+) -> Result<(ExportSection, BTreeMap<String, bool>, u32), MeterError> {
+    let mut section = ExportSection::new();
+    let mut exported = BTreeMap::new();
+    for export in &sections.exports {
+        if export.kind != ExternalKind::Func {
+            continue;
+        }
+        let name = format!("{}{}", export::FUNCTION_PREFIX, export.name);
+        section.export(&name, ExportKind::Func, functions.entrance(export.index));
+        let ty = sections.function_type(sections.type_of_function(export.index)?)?;
+        let is_method = ty.params().is_empty() && ty.results().is_empty();
+        exported.insert(export.name.to_owned(), is_method);
+    }
+    if let Some(start) = sections.start {
+        section.export(export::START, ExportKind::Func, functions.entrance(start));
+    }
+    let Globals { gas, stack, .. } = meter_globals(sections)?;
+    section.export(export::MEMORY, ExportKind::Memory, 0);
+    section.export(export::GAS, ExportKind::Global, gas);
+    section.export(export::STACK, ExportKind::Global, stack);
+    let mut mutable_globals = 0_u32;
+    for (index, global) in (0..).zip(&sections.globals) {
+        if global.ty.mutable {
+            let name = format!("{}{mutable_globals}", export::GLOBAL_PREFIX);
+            section.export(&name, ExportKind::Global, index);
+            mutable_globals += 1;
+        }
+    }
+    Ok((section, exported, mutable_globals))
+}
+
+fn element_section(
+    sections: &Sections<'_>,
+    functions: &mut Functions,
+) -> Result<ElementSection, MeterError> {
+    let mut section = ElementSection::new();
+    for element in &sections.elements {
+        functions.parse_element(&mut section, element.clone())?;
+    }
+    Ok(section)
+}
+
+fn code_section(
+    sections: &Sections<'_>,
+    survey: &Survey,
+    analysis: &AnalysisOutcome,
+    options: &MeterOptions<'_>,
+    memory: Memory,
+    types: &mut Types<'_>,
+    functions: &mut Functions,
+) -> Result<CodeSection, MeterError> {
+    let globals = meter_globals(sections)?;
+    let mut section = CodeSection::new();
+    let bodies = sections.bodies.iter().zip(&survey.functions).enumerate();
+    for (index, (defined, (body, shape))) in (functions.imports..).zip(bodies) {
+        let type_index = sections.type_of_function(index)?;
+        let charges = Charges::of(analysis, defined)?;
+        let function = Unmetered {
+            index,
+            code: sections.code,
+            body,
+            params: params(sections, index)?,
+            results: types.block_of_results(type_index)?,
+            shape,
+            memory,
+            stack_bytes: charges.frame_bytes.saturating_add(charges.operand_bytes),
+            frame_gas: charges
+                .frame_bytes
+                .div_ceil(8)
+                .saturating_mul(u64::from(options.config.regular_op_cost)),
+            points: charges.points,
+        };
+        section.raw(&body::meter(&function, globals, functions)?);
+    }
+    for index in &functions.entered {
+        let params = params(sections, *index)?;
+        section.raw(&body::entrance(functions.metered(*index), params, globals));
+    }
+    Ok(section)
+}
+
+fn params(sections: &Sections<'_>, function: u32) -> Result<u32, MeterError> {
+    let ty = sections.function_type(sections.type_of_function(function)?)?;
+    match u32::try_from(ty.params().len())
+        .ok()
+        .filter(|params| *params <= MAX_PARAMS)
+    {
+        Some(params) => Ok(params),
+        None => {
+            let found = ty.params().len();
+            Err(MeterError::TooManyParams {
+                function,
+                found,
+                allowed: MAX_PARAMS as usize,
+            })
+        }
+    }
+}
+
+/// What finite-wasm says about one function.
+struct Charges {
+    frame_bytes: u64,
+    operand_bytes: u64,
+    points: Vec<Point>,
+}
+
+impl Charges {
+    fn of(analysis: &AnalysisOutcome, function: usize) -> Result<Charges, MeterError> {
+        let AnalysisOutcome {
+            function_frame_sizes,
+            function_operand_stack_sizes,
+            gas_offsets,
+            gas_costs,
+            gas_kinds,
+        } = analysis;
+        let found = || {
+            let charges = gas_offsets
+                .get(function)?
+                .iter()
+                .zip(gas_costs.get(function)?);
+            let points = charges.zip(gas_kinds.get(function)?);
+            Some(Charges {
+                frame_bytes: *function_frame_sizes.get(function)?,
+                operand_bytes: *function_operand_stack_sizes.get(function)?,
+                points: points
+                    .map(|((offset, fee), kind)| Point {
+                        offset: *offset,
+                        fee: *fee,
+                        kind: *kind,
+                    })
+                    .collect(),
+            })
+        };
+        let message = || format!("nothing was said about function {function} of the code section");
+        found().ok_or_else(|| MeterError::Analysis { message: message() })
+    }
+}
+
+/// Appends the data section unchanged; gives the active segments, their bytes as ranges of `code`.
+fn data_section(sections: &Sections<'_>, code: &mut Vec<u8>) -> Vec<DataSegment> {
+    let Some(data) = sections.data else {
+        return Vec::new();
+    };
+    RawSection {
+        id: SectionId::Data.into(),
+        data,
+    }
+    .append_to(code);
+    let start = code.len() - data.len();
+    let moved = |segment: &DataSegment| DataSegment {
+        offset: segment.offset,
+        range: start + segment.range.start..start + segment.range.end,
+    };
+    sections.active_data.iter().map(moved).collect()
+}
+
+/// Names of functions, for backtraces. An entrance has the name of what it leads to.
+fn name_section(sections: &Sections<'_>, functions: &Functions) -> NameSection {
+    let mut names = NameMap::new();
+    names.append(body::GAS_EXHAUSTED, export::GAS_EXHAUSTED);
+    names.append(body::STACK_EXHAUSTED, export::STACK_EXHAUSTED);
+    let known: BTreeMap<u32, &str> = sections.names.iter().copied().collect();
+    for (index, name) in known.range(..functions.all) {
+        names.append(functions.metered(*index), name);
+    }
+    for (place, index) in (0..).zip(&functions.entered) {
+        if let Some(name) = known.get(index) {
+            names.append(functions.all + SHIFT + place, name);
+        }
+    }
+    let mut section = NameSection::new();
+    section.functions(&names);
+    section
+}

@@ -1,0 +1,346 @@
+//! Linear memory of native instances: reserved address space that is committed page by page, and given back
+//! zeroed. One of the three places with `unsafe` (architecture, invariant 2).
+#![allow(unsafe_code)]
+
+use super::PAGE_BYTES;
+use crate::HostFault;
+use std::cell::RefCell;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use wasmer::sys::vm::{
+    LinearMemory, MemoryError, MemoryStyle, VMMemory, VMMemoryDefinition, VMTable, VMTableDefinition,
+};
+use wasmer::sys::Tunables;
+use wasmer::{GlobalType, MemoryType, Pages, TableType};
+use wasmer_vm::{TableStyle, VMConfig, VMGlobal, VMGlobalDefinition};
+
+/// Address space of one memory: all that a 32-bit index with a 32-bit offset can reach, so that the code
+/// needs no bounds checks (wasmer's `MemoryStyle::Static`).
+const RESERVED_BYTES: usize = (8 << 30) + 65_536;
+
+/// Native stack of one guest. The metered limit of 262,144 bytes trips first on every engine; tests hold
+/// that a native frame is never sixteen times its metered one.
+pub(super) const WASM_STACK_BYTES: usize = 4 << 20;
+
+/// A reservation of address space.
+#[derive(Debug)]
+struct Region {
+    base: NonNull<u8>,
+}
+
+// SAFETY: a region is only an address range; who may write to it is decided by the instance that owns it,
+// and an instance stays on its thread.
+unsafe impl Send for Region {}
+// SAFETY: as above.
+unsafe impl Sync for Region {}
+
+impl Region {
+    fn reserve() -> Result<Self, MemoryError> {
+        // SAFETY: an anonymous private mapping at an address of the kernel's choice touches no memory of ours.
+        let base = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                RESERVED_BYTES,
+                libc::PROT_NONE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+                -1,
+                0,
+            )
+        };
+        if base == libc::MAP_FAILED {
+            return Err(MemoryError::Region(std::io::Error::last_os_error().to_string()));
+        }
+        NonNull::new(base.cast())
+            .map(|base| Self { base })
+            .ok_or_else(|| MemoryError::Region("mmap gave null".into()))
+    }
+
+    /// Sets what may be done with bytes `from..to`, both multiples of a Wasm page.
+    fn protect(&self, from: usize, to: usize, protection: libc::c_int) -> Result<(), MemoryError> {
+        if from >= to {
+            return Ok(());
+        }
+        assert!(to <= RESERVED_BYTES, "a memory never leaves its reservation");
+        // SAFETY: the range lies in the reservation, which nothing but this memory uses.
+        let failed =
+            unsafe { libc::mprotect(self.base.as_ptr().add(from).cast(), to - from, protection) };
+        if failed == 0 {
+            Ok(())
+        } else {
+            Err(MemoryError::Region(std::io::Error::last_os_error().to_string()))
+        }
+    }
+
+    /// Gives pages back; they read as zero when they are touched again.
+    fn discard(&self, from: usize, to: usize) -> bool {
+        if from >= to {
+            return true;
+        }
+        assert!(to <= RESERVED_BYTES, "a memory never leaves its reservation");
+        // SAFETY: the range lies in the reservation, and the instance that owns it is not running.
+        let failed = unsafe {
+            libc::madvise(self.base.as_ptr().add(from).cast(), to - from, libc::MADV_DONTNEED)
+        };
+        failed == 0
+    }
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        // SAFETY: the mapping was made by `reserve` with this length, and whoever could reach it is gone.
+        unsafe { libc::munmap(self.base.as_ptr().cast(), RESERVED_BYTES) };
+    }
+}
+
+/// A linear memory as wasmer sees it.
+#[derive(Debug)]
+struct ReservedMemory {
+    region: Arc<Region>,
+    ty: MemoryType,
+    definition: NonNull<VMMemoryDefinition>,
+    limit_pages: Arc<AtomicU32>,
+}
+
+// SAFETY: the definition lies in the instance that owns this memory, and an instance stays on its thread.
+unsafe impl Send for ReservedMemory {}
+// SAFETY: as above.
+unsafe impl Sync for ReservedMemory {}
+
+impl ReservedMemory {
+    fn length(&self) -> usize {
+        // SAFETY: the definition lives as long as the instance, which owns this memory.
+        unsafe { self.definition.as_ref().current_length }
+    }
+}
+
+impl LinearMemory for ReservedMemory {
+    fn ty(&self) -> MemoryType {
+        self.ty
+    }
+
+    fn size(&self) -> Pages {
+        Pages((self.length() as u64 / PAGE_BYTES) as u32)
+    }
+
+    fn style(&self) -> MemoryStyle {
+        MemoryStyle::Static
+    }
+
+    fn grow(&mut self, delta: Pages) -> Result<Pages, MemoryError> {
+        let before = self.size();
+        let refused = MemoryError::CouldNotGrow { current: before, attempted_delta: delta };
+        let limit = self.limit_pages.load(Ordering::Relaxed);
+        let max = self.ty.maximum.map_or(65_536, |pages| pages.0).min(limit);
+        match before.0.checked_add(delta.0) {
+            Some(after) if after <= max || delta.0 == 0 => {
+                let to = after as usize * PAGE_BYTES as usize;
+                self.region.protect(self.length(), to, libc::PROT_READ | libc::PROT_WRITE)?;
+                // SAFETY: the definition lives as long as the instance; its guest waits for this grow.
+                unsafe { self.definition.as_mut().current_length = to };
+                Ok(before)
+            }
+            _ => Err(refused),
+        }
+    }
+
+    fn vmmemory(&self) -> NonNull<VMMemoryDefinition> {
+        self.definition
+    }
+
+    fn try_clone(&self) -> Result<Box<dyn LinearMemory + Send + Sync + 'static>, MemoryError> {
+        Err(MemoryError::UnsupportedOperation { message: "memories are never shared".into() })
+    }
+
+    fn copy(&self) -> Result<Box<dyn LinearMemory + Send + Sync + 'static>, MemoryError> {
+        Err(MemoryError::UnsupportedOperation { message: "memories are never copied".into() })
+    }
+}
+
+/// The state of an instance that lies outside of our reach until wasmer has made it: recorded while wasmer
+/// instantiates, so that the instance can be read and reset without asking wasmer.
+#[derive(Debug, Default)]
+pub(super) struct Anatomy {
+    memory: Option<MemoryAnatomy>,
+    globals: Vec<NonNull<VMGlobalDefinition>>,
+}
+
+#[derive(Debug)]
+struct MemoryAnatomy {
+    region: Arc<Region>,
+    definition: NonNull<VMMemoryDefinition>,
+    limit_pages: Arc<AtomicU32>,
+}
+
+thread_local! {
+    static RECORDING: RefCell<Anatomy> = RefCell::default();
+}
+
+impl Anatomy {
+    /// Takes what was recorded since the last time.
+    pub(super) fn take() -> Self {
+        RECORDING.take()
+    }
+
+    /// Base and length of the memory.
+    pub(super) fn memory(&self) -> (*mut u8, usize) {
+        match &self.memory {
+            // SAFETY: the definition lives as long as the instance that this anatomy describes.
+            Some(memory) => unsafe {
+                (memory.region.base.as_ptr(), memory.definition.as_ref().current_length)
+            },
+            None => (NonNull::dangling().as_ptr(), 0),
+        }
+    }
+
+    /// Pages that the memory may grow to.
+    pub(super) fn page_limit(&self) -> Arc<AtomicU32> {
+        self.memory.as_ref().map(|memory| memory.limit_pages.clone()).unwrap_or_default()
+    }
+
+    /// Number of globals.
+    pub(super) fn globals(&self) -> usize {
+        self.globals.len()
+    }
+
+    /// Where a global lives. Valid as long as the instance.
+    pub(super) fn global(&self, index: usize) -> *mut u64 {
+        self.globals[index].as_ptr().cast()
+    }
+
+    /// Raw values of all globals.
+    pub(super) fn read_globals(&self) -> Vec<u128> {
+        // SAFETY: the definitions live as long as the instance; each holds a value of at most 16 bytes.
+        self.globals.iter().map(|global| unsafe { global.as_ref().val.u128 }).collect()
+    }
+
+    /// Sets all globals to values read before.
+    pub(super) fn write_globals(&self, values: &[u128]) {
+        for (global, value) in self.globals.iter().zip(values) {
+            // SAFETY: as in `read_globals`; the instance is not running.
+            unsafe { (*global.as_ptr()).val.u128 = *value };
+        }
+    }
+
+    /// Makes the memory as it was: `initial_pages` of zeroes with the data in place.
+    pub(super) fn reset_memory(&self, initial_pages: u32, data: &[(u32, Vec<u8>)]) -> bool {
+        let Some(memory) = &self.memory else { return true };
+        let initial = initial_pages as usize * PAGE_BYTES as usize;
+        let (base, length) = self.memory();
+        if !memory.region.discard(0, length) {
+            return false;
+        }
+        if length > initial && memory.region.protect(initial, length, libc::PROT_NONE).is_err() {
+            return false;
+        }
+        // SAFETY: the definition lives as long as the instance, which is not running.
+        unsafe { (*memory.definition.as_ptr()).current_length = initial };
+        memory.limit_pages.store(u32::MAX, Ordering::Relaxed);
+        for (offset, bytes) in data {
+            let offset = *offset as usize;
+            if offset.checked_add(bytes.len()).is_none_or(|end| end > initial) {
+                return false;
+            }
+            // SAFETY: the range was just checked to lie in the committed part of the reservation.
+            unsafe { base.add(offset).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        }
+        true
+    }
+
+    /// Gives back what the memory holds, for an instance that will never run again.
+    pub(super) fn abandon(&self) {
+        if let Some(memory) = &self.memory {
+            memory.region.discard(0, self.memory().1);
+        }
+    }
+}
+
+/// How wasmer makes memories, globals and stacks for us.
+pub(super) struct RecordingTunables {
+    config: VMConfig,
+}
+
+impl RecordingTunables {
+    pub(super) fn new() -> Self {
+        Self { config: VMConfig { wasm_stack_size: Some(WASM_STACK_BYTES) } }
+    }
+}
+
+impl Tunables for RecordingTunables {
+    fn memory_style(&self, _memory: &MemoryType) -> MemoryStyle {
+        MemoryStyle::Static
+    }
+
+    fn table_style(&self, _table: &TableType) -> TableStyle {
+        TableStyle::CallerChecksSignature
+    }
+
+    fn create_host_memory(
+        &self,
+        _ty: &MemoryType,
+        _style: &MemoryStyle,
+    ) -> Result<VMMemory, MemoryError> {
+        Err(MemoryError::UnsupportedOperation { message: "memories are never imported".into() })
+    }
+
+    unsafe fn create_vm_memory(
+        &self,
+        ty: &MemoryType,
+        _style: &MemoryStyle,
+        vm_definition_location: NonNull<VMMemoryDefinition>,
+    ) -> Result<VMMemory, MemoryError> {
+        let region = Arc::new(Region::reserve()?);
+        let length = ty.minimum.0 as usize * PAGE_BYTES as usize;
+        region.protect(0, length, libc::PROT_READ | libc::PROT_WRITE)?;
+        // SAFETY: wasmer gives a valid place in the instance it is making.
+        unsafe {
+            vm_definition_location
+                .as_ptr()
+                .write(VMMemoryDefinition { base: region.base.as_ptr(), current_length: length });
+        }
+        let limit_pages = Arc::new(AtomicU32::new(u32::MAX));
+        RECORDING.with_borrow_mut(|anatomy| {
+            anatomy.memory = Some(MemoryAnatomy {
+                region: region.clone(),
+                definition: vm_definition_location,
+                limit_pages: limit_pages.clone(),
+            });
+        });
+        let definition = vm_definition_location;
+        Ok(VMMemory(Box::new(ReservedMemory { region, ty: *ty, definition, limit_pages })))
+    }
+
+    fn create_host_table(&self, ty: &TableType, style: &TableStyle) -> Result<VMTable, String> {
+        VMTable::new(ty, style)
+    }
+
+    unsafe fn create_vm_table(
+        &self,
+        ty: &TableType,
+        style: &TableStyle,
+        vm_definition_location: NonNull<VMTableDefinition>,
+    ) -> Result<VMTable, String> {
+        // SAFETY: passed on as wasmer gave it.
+        unsafe { VMTable::from_definition(ty, style, vm_definition_location) }
+    }
+
+    unsafe fn create_vm_global(
+        &self,
+        ty: GlobalType,
+        vm_definition_location: NonNull<VMGlobalDefinition>,
+    ) -> Result<VMGlobal, String> {
+        RECORDING.with_borrow_mut(|anatomy| anatomy.globals.push(vm_definition_location));
+        // SAFETY: passed on as wasmer gave it.
+        Ok(unsafe { VMGlobal::new_instance(ty, vm_definition_location) })
+    }
+
+    fn vmconfig(&self) -> &VMConfig {
+        &self.config
+    }
+}
+
+impl From<MemoryError> for HostFault {
+    fn from(error: MemoryError) -> Self {
+        HostFault::Engine(error.to_string())
+    }
+}

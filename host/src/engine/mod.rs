@@ -1,0 +1,257 @@
+//! Engines behind one small trait: a native one (wasmer, with cranelift or singlepass) and an interpreter
+//! (wasmi).
+//!
+//! Takes a metered module; gives instances that call back through [`Calls`]. An engine knows nothing of
+//! frames, gas prices or rules. The same module behaves the same on every engine: result, gas left, trap.
+
+mod memory;
+mod native;
+mod interpreter;
+mod signal;
+
+pub use interpreter::InterpreterEngine;
+pub use native::NativeEngine;
+pub use signal::bracket;
+pub(crate) use signal::outermost;
+
+use crate::HostFault;
+use cotenant_gas::MeteredModule;
+use cotenant_submodules::table::HostFunctionId;
+use std::fmt;
+use std::rc::Rc;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+
+/// Bytes of a Wasm page.
+pub const PAGE_BYTES: u64 = 65_536;
+
+/// Which engine runs a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum EngineKind {
+    /// wasmer with cranelift: native code, the default.
+    Cranelift,
+    /// wasmer with singlepass: native code, compiled fast.
+    Singlepass,
+    /// wasmi: the interpreter.
+    Wasmi,
+}
+
+impl EngineKind {
+    /// All of them.
+    pub const ALL: [EngineKind; 3] =
+        [EngineKind::Cranelift, EngineKind::Singlepass, EngineKind::Wasmi];
+
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            EngineKind::Cranelift => "cranelift",
+            EngineKind::Singlepass => "singlepass",
+            EngineKind::Wasmi => "wasmi",
+        }
+    }
+}
+
+impl fmt::Display for EngineKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for EngineKind {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| {
+            format!("no engine `{text}`: choose cranelift, singlepass or wasmi")
+        })
+    }
+}
+
+/// Why a guest stopped on its own, without its host wanting it. A closed list: an engine's own traps are
+/// mapped to it one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Trap {
+    /// `unreachable`.
+    Unreachable,
+    /// Memory access out of bounds, or a data segment that does not fit.
+    MemoryOutOfBounds,
+    /// Table access out of bounds.
+    TableOutOfBounds,
+    /// Indirect call to null.
+    IndirectCallToNull,
+    /// Indirect call with another signature.
+    BadSignature,
+    /// Division by zero.
+    DivisionByZero,
+    /// Integer overflow.
+    IntegerOverflow,
+    /// Float that is no integer.
+    BadConversion,
+    /// Native stack exhausted. The metered stack limit must trip first, so this is a fault of the host.
+    StackOverflow,
+}
+
+/// The guest has to be unwound; the [`Calls`] that said so knows why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unwind;
+
+/// How a run of a guest ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It returned.
+    Returned,
+    /// It trapped.
+    Trapped(Trap),
+    /// [`Calls`] unwound it.
+    Unwound,
+}
+
+/// What of a guest is open to a host function: its memory and its gas meter.
+pub struct Guest<'a> {
+    /// Linear memory.
+    pub memory: &'a mut [u8],
+    /// Gas left on the module's own meter.
+    pub gas: &'a mut u64,
+}
+
+/// What a running guest calls.
+pub trait Calls {
+    /// A host function of the table. Arguments of 32 bits are zero-extended.
+    ///
+    /// # Errors
+    /// [`Unwind`] ends the guest.
+    fn host_function(
+        &mut self,
+        id: HostFunctionId,
+        args: &[u64],
+        guest: Guest<'_>,
+    ) -> Result<u64, Unwind>;
+
+    /// A charge that the meter could not cover.
+    ///
+    /// # Errors
+    /// [`Unwind`] ends the guest.
+    fn gas_exhausted(&mut self, charge: u64, guest: Guest<'_>) -> Result<(), Unwind>;
+
+    /// The stack meter ran out.
+    fn stack_exhausted(&mut self, guest: Guest<'_>) -> Unwind;
+}
+
+/// One instance of a module, with its own memory, globals and tables.
+pub trait Instance {
+    /// Runs the module's start function (`None`) or a method with `gas` on the meter. Gives how it ended and
+    /// the gas left on the meter.
+    fn run(&mut self, method: Option<&str>, gas: u64, calls: &mut dyn Calls) -> (Exit, u64);
+
+    /// Pages of its memory.
+    fn pages(&self) -> u32;
+
+    /// Pages that `memory.grow` may reach, besides the module's own maximum; to be set also while the guest
+    /// runs.
+    fn page_limit(&self) -> Arc<AtomicU32>;
+
+    /// Makes it like new; false if it cannot be.
+    fn reset(&mut self) -> bool;
+}
+
+/// A compiled module, ready to be instantiated on the thread that asks.
+pub trait Module: Send + Sync {
+    /// An instance like new, from the pool of this thread if it has one. A module whose data does not fit
+    /// its memory traps here, as on NEAR.
+    ///
+    /// # Errors
+    /// The trap, or the host's own fault.
+    fn instance(&self) -> Result<Result<PooledInstance, Trap>, HostFault>;
+}
+
+/// An instance that returns to its pool when it is dropped.
+pub struct PooledInstance {
+    instance: Option<Box<dyn Instance>>,
+    pool: Rc<Pool>,
+}
+
+impl PooledInstance {
+    fn new(instance: Box<dyn Instance>, pool: Rc<Pool>) -> Self {
+        Self { instance: Some(instance), pool }
+    }
+}
+
+impl std::ops::Deref for PooledInstance {
+    type Target = dyn Instance;
+    fn deref(&self) -> &Self::Target {
+        match &self.instance {
+            Some(instance) => instance.as_ref(),
+            None => unreachable!("the instance leaves only on drop"),
+        }
+    }
+}
+
+impl std::ops::DerefMut for PooledInstance {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        match &mut self.instance {
+            Some(instance) => instance.as_mut(),
+            None => unreachable!("the instance leaves only on drop"),
+        }
+    }
+}
+
+impl Drop for PooledInstance {
+    fn drop(&mut self) {
+        if let Some(mut instance) = self.instance.take()
+            && self.pool.idle.borrow().len() < Pool::IDLE_MAX
+            && instance.reset()
+        {
+            self.pool.idle.borrow_mut().push(instance);
+        }
+    }
+}
+
+/// Idle instances of one module on one thread, all of them like new.
+#[derive(Default)]
+pub struct Pool {
+    idle: std::cell::RefCell<Vec<Box<dyn Instance>>>,
+}
+
+impl Pool {
+    /// Idle instances kept of one module: an EVM's 1,025 frames fit.
+    const IDLE_MAX: usize = 1_100;
+
+    fn take(self: &Rc<Self>) -> Option<PooledInstance> {
+        let instance = self.idle.borrow_mut().pop()?;
+        Some(PooledInstance::new(instance, self.clone()))
+    }
+}
+
+/// Compiles metered modules and loads what it compiled.
+pub trait Engine: Send + Sync {
+    /// Which engine this is.
+    fn kind(&self) -> EngineKind;
+
+    /// Everything of the engine that could change a compiled artifact: name, version, target, CPU features.
+    fn fingerprint(&self) -> String;
+
+    /// Compiles a metered module.
+    ///
+    /// # Errors
+    /// Why the compiler refuses it.
+    fn compile(&self, module: &MeteredModule) -> Result<Vec<u8>, String>;
+
+    /// Loads an artifact that this engine compiled from this very module and that was authenticated since.
+    ///
+    /// # Errors
+    /// When the bytes are no artifact of this engine.
+    fn load(&self, artifact: &[u8], facts: Arc<ModuleFacts>) -> Result<Arc<dyn Module>, HostFault>;
+}
+
+/// What an engine has to know of a metered module besides its code.
+#[derive(Clone, Debug)]
+pub struct ModuleFacts {
+    /// Imports in order.
+    pub imports: Vec<HostFunctionId>,
+    /// Value of the stack meter in a fresh instance is part of the code; pages it starts with.
+    pub initial_pages: u32,
+    /// Whether a used instance can be made like new.
+    pub reusable: bool,
+    /// Active data: offset in memory, bytes.
+    pub data: Vec<(u32, Vec<u8>)>,
+}

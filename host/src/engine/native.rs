@@ -1,0 +1,408 @@
+//! wasmer: native code by cranelift or singlepass.
+//!
+//! All instances of a thread live in one store per compiler, so that wasmer's notion of the executing store
+//! never depends on which fiber runs: wasmer keeps a stack of entered stores with a borrow count each, and
+//! every switch between two guests of one store happens inside a host function on both sides, so the counts
+//! stay balanced. A store never frees what was made in it; it is replaced when enough instances that cannot
+//! be reused have piled up and no guest is running.
+//!
+//! One of the three places with `unsafe` (architecture, invariant 2).
+#![allow(unsafe_code)]
+
+use super::memory::{Anatomy, RecordingTunables};
+use super::{
+    Calls, Engine, EngineKind, Exit, Guest, Instance, Module, ModuleFacts, Pool, PooledInstance, Trap,
+    Unwind, signal,
+};
+use crate::HostFault;
+use cotenant_gas::{MeteredModule, export};
+use cotenant_submodules::table::{HostFunctionId, Width};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ptr::NonNull;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use wasmer::sys::{Cranelift, EngineBuilder, Features, NativeEngineExt, Singlepass};
+use wasmer::{
+    AsStoreMut, Function, FunctionEnv, FunctionEnvMut, Imports, RuntimeError, Store, TypedFunction,
+};
+use wasmer_vm::TrapCode;
+
+/// Instances that cannot be reused pile up in a store to this number before it is replaced.
+const STORE_INSTANCES_MAX: u32 = 4_096;
+
+/// wasmer with one of its compilers.
+pub struct NativeEngine {
+    kind: EngineKind,
+    engine: wasmer::Engine,
+}
+
+impl NativeEngine {
+    /// The engine of a kind; `None` for the interpreter's.
+    pub fn new(kind: EngineKind) -> Option<Self> {
+        signal::install();
+        let mut features = Features::default();
+        features.bulk_memory(true).reference_types(true).multi_value(true);
+        let builder = match kind {
+            EngineKind::Cranelift => {
+                features.wide_arithmetic(true);
+                let mut compiler = Cranelift::default();
+                compiler.canonicalize_nans(true);
+                EngineBuilder::new(compiler)
+            }
+            EngineKind::Singlepass => {
+                let mut compiler = Singlepass::default();
+                wasmer::sys::CompilerConfig::canonicalize_nans(&mut compiler, true);
+                EngineBuilder::new(compiler)
+            }
+            EngineKind::Wasmi => return None,
+        };
+        let mut engine: wasmer::Engine = builder.set_features(Some(features)).engine().into();
+        engine.set_tunables(RecordingTunables::new());
+        Some(Self { kind, engine })
+    }
+}
+
+impl Engine for NativeEngine {
+    fn kind(&self) -> EngineKind {
+        self.kind
+    }
+
+    fn fingerprint(&self) -> String {
+        let target = self.engine.target();
+        format!(
+            "wasmer 7.4.2 {} {} {:?}",
+            self.kind,
+            target.triple(),
+            target.cpu_features().iter().collect::<Vec<_>>()
+        )
+    }
+
+    fn compile(&self, module: &MeteredModule) -> Result<Vec<u8>, String> {
+        let module =
+            wasmer::Module::from_binary(&self.engine, &module.code).map_err(|e| e.to_string())?;
+        module.serialize().map(|bytes| bytes.to_vec()).map_err(|e| e.to_string())
+    }
+
+    fn load(&self, artifact: &[u8], facts: Arc<ModuleFacts>) -> Result<Arc<dyn Module>, HostFault> {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+        // SAFETY: the caller authenticated the artifact and matched its key, which has everything that could
+        // change it, so these are bytes that `compile` of this very engine wrote.
+        let module = unsafe { wasmer::Module::deserialize(&self.engine, artifact) }
+            .map_err(|error| HostFault::Artifact(error.to_string()))?;
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        Ok(Arc::new(NativeModule { id, kind: self.kind, engine: self.engine.clone(), module, facts }))
+    }
+}
+
+struct NativeModule {
+    id: u64,
+    kind: EngineKind,
+    engine: wasmer::Engine,
+    module: wasmer::Module,
+    facts: Arc<ModuleFacts>,
+}
+
+/// The store of one compiler on one thread, and the idle instances in it by module.
+struct Arena {
+    store: Rc<RefCell<Store>>,
+    pools: HashMap<u64, Rc<Pool>>,
+    instances: u32,
+}
+
+thread_local! {
+    static ARENAS: RefCell<HashMap<EngineKind, Arena>> = RefCell::default();
+}
+
+impl Module for NativeModule {
+    fn instance(&self) -> Result<Result<PooledInstance, Trap>, HostFault> {
+        let (store, pool) = ARENAS.with_borrow_mut(|arenas| {
+            let arena = arenas.entry(self.kind).or_insert_with(|| Arena {
+                store: Rc::new(RefCell::new(Store::new(self.engine.clone()))),
+                pools: HashMap::new(),
+                instances: 0,
+            });
+            if arena.instances >= STORE_INSTANCES_MAX && signal::guests_running() == 0 {
+                arena.pools.clear();
+                arena.store = Rc::new(RefCell::new(Store::new(self.engine.clone())));
+                arena.instances = 0;
+            }
+            (arena.store.clone(), arena.pools.entry(self.id).or_default().clone())
+        });
+        if let Some(instance) = pool.take() {
+            return Ok(Ok(instance));
+        }
+        let made = NativeInstance::new(store, &self.module, self.facts.clone())?;
+        ARENAS.with_borrow_mut(|arenas| {
+            if let Some(arena) = arenas.get_mut(&self.kind) {
+                arena.instances += 1;
+            }
+        });
+        Ok(made.map(|instance| PooledInstance::new(Box::new(instance), pool)))
+    }
+}
+
+/// What the code of an instance finds when it calls out. It lives in a box of its own, so that its address
+/// never changes.
+struct Link {
+    calls: Option<NonNull<dyn Calls>>,
+    anatomy: Anatomy,
+}
+
+/// wasmer wants what a host function holds on to to be `Send`.
+#[derive(Clone, Copy)]
+struct LinkPointer(NonNull<Link>);
+
+// SAFETY: the pointer is only followed while the instance runs, which it does on the thread that made it.
+unsafe impl Send for LinkPointer {}
+
+struct NativeInstance {
+    store: Rc<RefCell<Store>>,
+    exports: wasmer::Instance,
+    methods: HashMap<Box<str>, TypedFunction<(), ()>>,
+    link: Box<Link>,
+    facts: Arc<ModuleFacts>,
+    first_globals: Vec<u128>,
+    poisoned: bool,
+}
+
+impl NativeInstance {
+    fn new(
+        store: Rc<RefCell<Store>>,
+        module: &wasmer::Module,
+        facts: Arc<ModuleFacts>,
+    ) -> Result<Result<Self, Trap>, HostFault> {
+        let mut link = Box::new(Link { calls: None, anatomy: Anatomy::default() });
+        let pointer = LinkPointer(NonNull::from(link.as_mut()));
+        let made = with_store(&store, |store| {
+            let env = FunctionEnv::new(store, pointer);
+            let mut imports = Imports::new();
+            let internal = export::INTERNAL;
+            let exhausted = Function::new_typed_with_env(store, &env, gas_exhausted);
+            imports.define(internal, export::GAS_EXHAUSTED, exhausted);
+            let exhausted = Function::new_typed_with_env(store, &env, stack_exhausted);
+            imports.define(internal, export::STACK_EXHAUSTED, exhausted);
+            for id in &facts.imports {
+                imports.define("env", id.row().name, import(store, &env, *id)?);
+            }
+            drop(Anatomy::take());
+            Ok::<_, HostFault>(wasmer::Instance::new(store, module, &imports))
+        })?;
+        link.anatomy = Anatomy::take();
+        let exports = match made {
+            Ok(exports) => exports,
+            Err(wasmer::InstantiationError::Start(error)) => {
+                return match trap_of(&error) {
+                    Some(trap) => Ok(Err(trap)),
+                    None => Err(HostFault::Engine(error.to_string())),
+                };
+            }
+            Err(error) => return Err(HostFault::Engine(error.to_string())),
+        };
+        let first_globals = link.anatomy.read_globals();
+        let methods = HashMap::new();
+        Ok(Ok(Self { store, exports, methods, link, facts, first_globals, poisoned: false }))
+    }
+
+    fn gas(&self) -> *mut u64 {
+        self.link.anatomy.global(self.link.anatomy.globals() - 2)
+    }
+
+    fn method(&mut self, name: &str) -> Option<TypedFunction<(), ()>> {
+        if let Some(function) = self.methods.get(name) {
+            return Some(function.clone());
+        }
+        let function: TypedFunction<(), ()> = with_store(&self.store, |store| {
+            self.exports.exports.get_typed_function(&store.as_store_mut(), name).ok()
+        })?;
+        self.methods.insert(name.into(), function.clone());
+        Some(function)
+    }
+}
+
+impl Instance for NativeInstance {
+    fn run(&mut self, method: Option<&str>, gas: u64, calls: &mut dyn Calls) -> (Exit, u64) {
+        let name = match method {
+            Some(method) => [export::FUNCTION_PREFIX, method].concat(),
+            None => export::START.to_owned(),
+        };
+        let Some(function) = self.method(&name) else { return (Exit::Trapped(Trap::Unreachable), gas) };
+        // SAFETY: the lifetime is hidden from wasmer, which wants 'static. `calls` outlives this function,
+        // the pointer is cleared before it returns, and only code that runs inside it follows the pointer.
+        self.link.calls = Some(unsafe {
+            std::mem::transmute::<NonNull<dyn Calls + '_>, NonNull<dyn Calls + 'static>>(
+                NonNull::from(calls),
+            )
+        });
+        // SAFETY: the gas global lives in the instance, which is not running yet.
+        unsafe { *self.gas() = gas };
+        let result = {
+            let _guest = signal::enter_guest();
+            with_store(&self.store, |store| function.call(store))
+        };
+        self.link.calls = None;
+        // SAFETY: the gas global lives in the instance, which is not running any more.
+        let left = unsafe { *self.gas() };
+        let exit = match result {
+            Ok(()) => Exit::Returned,
+            Err(error) => match trap_of(&error) {
+                Some(trap) => Exit::Trapped(trap),
+                None => Exit::Unwound,
+            },
+        };
+        (exit, left)
+    }
+
+    fn pages(&self) -> u32 {
+        (self.link.anatomy.memory().1 as u64 / super::PAGE_BYTES) as u32
+    }
+
+    fn page_limit(&self) -> Arc<AtomicU32> {
+        self.link.anatomy.page_limit()
+    }
+
+    fn reset(&mut self) -> bool {
+        if self.poisoned || !self.facts.reusable {
+            self.link.anatomy.abandon();
+            return false;
+        }
+        self.link.anatomy.write_globals(&self.first_globals);
+        self.link.anatomy.reset_memory(self.facts.initial_pages, &self.facts.data)
+    }
+}
+
+/// Borrows the store of an arena, also while guests of it are suspended further up.
+fn with_store<T>(store: &Rc<RefCell<Store>>, f: impl FnOnce(&mut Store) -> T) -> T {
+    // SAFETY: the store is entered recursively: a guest calls a host function, which runs another guest of
+    // the same store. wasmer makes room for that (each call pushes an entry with the pointer it was given,
+    // and a host function gets its borrow from the top entry); the outer borrow is inside a host function of
+    // ours that does not touch the store until the inner call has come back to it.
+    f(unsafe { &mut *store.as_ptr() })
+}
+
+/// Crosses from a guest into its host, and back.
+fn cross<T>(
+    env: &FunctionEnvMut<'_, LinkPointer>,
+    f: impl FnOnce(&mut dyn Calls, Guest<'_>) -> Result<T, Unwind>,
+) -> Result<T, RuntimeError> {
+    let link = env.data().0;
+    let result = signal::outside_guest(|| {
+        // SAFETY: the link outlives the run of its instance, and this is called by code of that instance.
+        // Nothing else has a reference to it: the instance is borrowed by `run` alone.
+        let link = unsafe { link.as_ref() };
+        let calls = link.calls?;
+        let anatomy = &link.anatomy;
+        let (base, length) = anatomy.memory();
+        // SAFETY: the memory is committed from base to length, does not move, and its guest waits for us,
+        // so nobody writes to it while the slice lives.
+        let memory = unsafe { std::slice::from_raw_parts_mut(base, length) };
+        // SAFETY: the gas global lives in the instance, whose guest waits for us.
+        let gas = unsafe { &mut *anatomy.global(anatomy.globals() - 2) };
+        // SAFETY: `run` keeps what this points to alive and lets nobody else use it until the guest ends.
+        Some(f(unsafe { &mut *calls.as_ptr() }, Guest { memory, gas }))
+    });
+    match result {
+        Some(Ok(value)) => Ok(value),
+        Some(Err(Unwind)) | None => Err(RuntimeError::user(Box::new(Unwound))),
+    }
+}
+
+/// Carries an unwinding through wasmer.
+#[derive(Debug, thiserror::Error)]
+#[error("unwound by the host")]
+struct Unwound;
+
+fn gas_exhausted(env: FunctionEnvMut<'_, LinkPointer>, charge: u64) -> Result<(), RuntimeError> {
+    cross(&env, |calls, guest| calls.gas_exhausted(charge, guest))
+}
+
+fn stack_exhausted(env: FunctionEnvMut<'_, LinkPointer>) -> Result<(), RuntimeError> {
+    cross(&env, |calls, guest| Err(calls.stack_exhausted(guest)))
+}
+
+/// A host function as wasmer imports it. wasmer wants a closure of the very signature, so there is one for
+/// each shape that the table has.
+fn import(
+    store: &mut Store,
+    env: &FunctionEnv<LinkPointer>,
+    id: HostFunctionId,
+) -> Result<Function, HostFault> {
+    macro_rules! shapes {
+        ($row:ident: $([$($arg:ident: $ty:ident),*] -> $result:ident),* $(,)?) => {
+            $(if $row.params.iter().map(|p| p.width).eq([$(shapes!(@width $ty)),*])
+                && $row.result == shapes!(@result $result)
+            {
+                return Ok(Function::new_typed_with_env(
+                    store,
+                    env,
+                    move |env: FunctionEnvMut<'_, LinkPointer> $(, $arg: $ty)*|
+                        -> Result<shapes!(@type $result), RuntimeError> {
+                        let value = cross(&env, |calls, guest| {
+                            calls.host_function(id, &[$(u64::from($arg)),*], guest)
+                        })?;
+                        Ok(shapes!(@value $result value))
+                    },
+                ));
+            })*
+        };
+        (@width u32) => { Width::U32 };
+        (@width u64) => { Width::U64 };
+        (@result none) => { None };
+        (@result u32) => { Some(Width::U32) };
+        (@result u64) => { Some(Width::U64) };
+        (@type none) => { () };
+        (@type $result:ident) => { $result };
+        (@value none $value:ident) => { { let _ = $value; } };
+        (@value u32 $value:ident) => { $value as u32 };
+        (@value u64 $value:ident) => { $value };
+    }
+    let row = id.row();
+    shapes! { row:
+        [] -> none,
+        [a: u64] -> none,
+        [a: u64, b: u64] -> none,
+        [a: u64, b: u64, c: u64] -> none,
+        [a: u64, b: u64, c: u64, d: u64] -> none,
+        [a: u64, b: u64, c: u64, d: u64, e: u64] -> none,
+        [a: u64, b: u64, c: u64, d: u64, e: u64, f: u64] -> none,
+        [a: u64, b: u64, c: u64, d: u64, e: u64, f: u64, g: u64] -> none,
+        [a: u64, b: u64, c: u64, d: u64, e: u64, f: u64, g: u64, h: u64] -> none,
+        [a: u64, b: u64, c: u64, d: u64, e: u64, f: u64, g: u64, h: u64, i: u64] -> none,
+        [] -> u64,
+        [a: u64] -> u64,
+        [a: u64, b: u64] -> u64,
+        [a: u64, b: u64, c: u64] -> u64,
+        [a: u64, b: u64, c: u64, d: u64] -> u64,
+        [a: u64, b: u64, c: u64, d: u64, e: u64] -> u64,
+        [a: u64, b: u64, c: u64, d: u64, e: u64, f: u64] -> u64,
+        [a: u64, b: u64, c: u64, d: u64, e: u64, f: u64, g: u64] -> u64,
+        [a: u64, b: u64, c: u64, d: u64, e: u64, f: u64, g: u64, h: u64] -> u64,
+        [a: u64, b: u64, c: u64, d: u64, e: u64, f: u64, g: u64, h: u64, i: u64] -> u64,
+        [a: u32] -> none,
+        [a: u32, b: u32, c: u32, d: u32] -> none,
+        [a: u64, b: u64, c: u64, d: u64] -> u32,
+    }
+    Err(HostFault::Bug(format!("no shape for the signature of `{}`", row.name)))
+}
+
+/// The trap behind an error of wasmer; `None` if the host unwound the guest.
+fn trap_of(error: &RuntimeError) -> Option<Trap> {
+    Some(match error.clone().to_trap()? {
+        TrapCode::StackOverflow => Trap::StackOverflow,
+        TrapCode::HeapAccessOutOfBounds | TrapCode::HeapMisaligned => Trap::MemoryOutOfBounds,
+        TrapCode::TableAccessOutOfBounds => Trap::TableOutOfBounds,
+        TrapCode::IndirectCallToNull => Trap::IndirectCallToNull,
+        TrapCode::BadSignature => Trap::BadSignature,
+        TrapCode::IntegerOverflow => Trap::IntegerOverflow,
+        TrapCode::IntegerDivisionByZero => Trap::DivisionByZero,
+        TrapCode::BadConversionToInteger => Trap::BadConversion,
+        TrapCode::UnreachableCodeReached
+        | TrapCode::UnalignedAtomic
+        | TrapCode::UncaughtException
+        | TrapCode::UninitializedExnRef
+        | TrapCode::HostInterrupt
+        | TrapCode::ReadonlyTableModified
+        | TrapCode::YieldOutsideAsyncContext => Trap::Unreachable,
+    })
+}

@@ -1,0 +1,188 @@
+//! One root call, from its module to its outcome.
+//!
+//! Takes an action on a module and a snapshot of the state; gives an [`Execution`]. Nothing here decides what
+//! a call means: that is `cotenant_submodules::calls`. Specification: `docs/spec/calls.md`.
+
+use crate::action::PendingReceipt;
+use cotenant_submodules::Namespace;
+use cotenant_submodules::calls::{CallNode, Effects, Ledger};
+use near_account_id::AccountId;
+use near_crypto::PublicKey;
+use near_vm_runner::logic::types::{PromiseResult, ReturnData};
+
+/// Everything a root call may know of the world.
+#[derive(Debug)]
+pub struct CallContext {
+    /// The account that runs.
+    pub account: AccountId,
+    /// Who signed the transaction.
+    pub signer: AccountId,
+    /// With which key.
+    pub signer_key: PublicKey,
+    /// Who called.
+    pub predecessor: AccountId,
+    /// Who gets refunds.
+    pub refund_to: AccountId,
+    /// The module.
+    pub namespace: Namespace,
+    /// The method, without its namespace.
+    pub method: String,
+    /// The input.
+    pub input: Vec<u8>,
+    /// Results of the promises this call was a callback of.
+    pub promise_results: Vec<PromiseResult>,
+    /// Height of the block.
+    pub block_height: u64,
+    /// Time of the block, in nanoseconds since 1970.
+    pub block_timestamp: u64,
+    /// Epoch of the block.
+    pub epoch_height: u64,
+    /// Balance of the account without the deposit, in yoctoNEAR.
+    pub balance: u128,
+    /// Locked balance of the account, in yoctoNEAR.
+    pub locked_balance: u128,
+    /// Storage of the account, in bytes.
+    pub storage_usage: u64,
+    /// Attached balance, in yoctoNEAR.
+    pub deposit: u128,
+    /// Prepaid gas.
+    pub gas: u64,
+    /// Seed of this action.
+    pub random_seed: [u8; 32],
+    /// A view: no effects, gas up to the limit of views.
+    pub view: bool,
+    /// Accounts that wait for the result (near-vm-runner charges for sending it to each).
+    pub output_data_receivers: Vec<AccountId>,
+}
+
+/// Why a root call failed. The code is stable; the message is for people.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Abort {
+    /// For instance `HostError.GasExceeded`, `WasmTrap.Unreachable`, `MethodResolveError.MethodNotFound`.
+    pub code: String,
+    /// What happened.
+    pub message: String,
+    /// The namespace in which it happened.
+    pub module: String,
+}
+
+/// How a root call ended.
+#[derive(Debug)]
+pub struct Execution {
+    /// What it returned.
+    pub return_data: ReturnData,
+    /// Why it failed, if it did.
+    pub abort: Option<Abort>,
+    /// Gas burnt: `burnt_gas` of near-vm-runner's `VMOutcome`.
+    pub gas_burnt: u64,
+    /// Gas burnt and reserved for promises: `used_gas` of near-vm-runner's `VMOutcome`.
+    pub gas_used: u64,
+    /// Logs, of a failed call too.
+    pub logs: Vec<String>,
+    /// Effects to commit, if it succeeded.
+    pub effects: Option<Effects<PendingReceipt>>,
+    /// Balance and storage of the account after it.
+    pub ledger: Ledger,
+    /// Who called whom, and where the gas went.
+    pub tree: CallNode,
+}
+
+mod external;
+mod failure;
+mod frame;
+mod near;
+mod root;
+mod session;
+mod sync;
+
+pub use root::Rules;
+pub use session::{Live, Progress, Session, SessionError};
+
+use crate::HostFault;
+use crate::deploy::ModuleSource;
+use crate::engine::EngineKind;
+use crate::view::StateView;
+use near_vm_runner::logic::errors::MethodResolveError;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Runs a root call: a `FunctionCall` action or a view.
+///
+/// # Errors
+/// The host's own faults alone; what the guest does wrong is in the outcome.
+pub fn execute(
+    rules: &Arc<Rules>,
+    state: Rc<dyn StateView>,
+    modules: Rc<dyn ModuleSource>,
+    engine: EngineKind,
+    context: CallContext,
+) -> Result<Execution, HostFault> {
+    let root = root::Root::new(rules.clone(), state, modules, engine, context);
+    let namespace = root.context.namespace.clone();
+    let code = root.code(&namespace)?;
+    let refused = match &code {
+        None => Some(failure::Failure::Rule(
+            "NamespaceNotFound",
+            format!("`{}` has no module `{namespace}`", root.context.account),
+        )),
+        Some(code) if code.visibility == cotenant_submodules::Visibility::Private => {
+            Some(failure::Failure::Rule(
+                "PrivateModule",
+                format!("`{namespace}` is private: only a sync call of its own account reaches it"),
+            ))
+        }
+        Some(_) if root.context.method.is_empty() => Some(MethodResolveError::MethodEmptyName.into()),
+        Some(_) => None,
+    };
+    match (refused, code) {
+        (None, Some(code)) => root.execute(&code),
+        (refused, _) => {
+            let failure = refused.unwrap_or(failure::Failure::Fault);
+            Ok(Execution::refused(&root.context, &failure))
+        }
+    }
+}
+
+impl Execution {
+    /// A call that ended before it began: nothing burnt, nothing done.
+    fn refused(context: &CallContext, failure: &failure::Failure) -> Self {
+        use cotenant_submodules::calls::{Ending, GasSplit};
+        Self {
+            return_data: ReturnData::None,
+            abort: Some(failure.to_abort(context.namespace.as_str())),
+            gas_burnt: 0,
+            gas_used: 0,
+            logs: Vec::new(),
+            effects: None,
+            ledger: Ledger {
+                balance: context.balance.saturating_add(context.deposit),
+                storage_usage: context.storage_usage,
+                ..Ledger::default()
+            },
+            tree: CallNode {
+                namespace: context.namespace.clone(),
+                visibility: cotenant_submodules::Visibility::Public,
+                method: context.method.clone(),
+                ending: Ending::Failed(failure.to_sync_error()),
+                gas_burnt: 0,
+                gas_used: 0,
+                split: GasSplit::default(),
+                yields: 0,
+                reverted_logs: Vec::new(),
+                callees: Vec::new(),
+            },
+        }
+    }
+}
+
+/// NEAR's results of promises cannot be cloned, but rebuilt.
+fn clone_results(results: &[PromiseResult]) -> Arc<[PromiseResult]> {
+    results
+        .iter()
+        .map(|result| match result {
+            PromiseResult::NotReady => PromiseResult::NotReady,
+            PromiseResult::Successful(bytes) => PromiseResult::Successful(bytes.clone()),
+            PromiseResult::Failed => PromiseResult::Failed,
+        })
+        .collect()
+}

@@ -1,0 +1,411 @@
+//! One root call: what its frames share, and the loop that switches between them.
+
+use super::external::FrameExternal;
+use super::failure::Failure;
+use super::frame::{Ending, Frame, FrameInput};
+use super::{CallContext, Execution};
+use crate::HostFault;
+use crate::action::{Action, PendingReceipt};
+use crate::deploy::{Code, ModuleSource};
+use crate::engine::{EngineKind, PAGE_BYTES, outermost};
+use crate::fiber::{Fiber, Signal, Step, Suspender};
+use crate::view::StateView;
+use cotenant_gas::Schedule;
+use cotenant_submodules::calls::{
+    CallLimits, CallTree, FrameId, GasReport, Ledger, LedgerError, LedgerLimits,
+};
+use cotenant_submodules::{Namespace, SyncExecutionError, Visibility};
+use near_parameters::{ExtCosts, ExtCostsConfig};
+use near_primitives_core::account::AccountContract;
+use near_primitives_core::types::{Balance, Gas};
+use near_vm_runner::logic::types::ReturnData;
+use near_vm_runner::logic::{ExecutionResultState, GasCounter, HostCtx, VMContext};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// What our own deploy functions want of the action that NEAR's deploy function is about to append.
+pub(super) type Tag = Box<dyn FnOnce(Vec<u8>) -> Action>;
+
+/// What does not change from call to call: prices and limits, ready for NEAR's host functions.
+#[derive(Debug)]
+pub struct Rules {
+    /// Prices and limits.
+    pub schedule: Arc<Schedule>,
+    /// NEAR's prices with `base` at zero: it is paid by us, so that `used_gas` is a free and exact read.
+    free_base: ExtCostsConfig,
+    /// NEAR's `base`, in gas.
+    pub(super) base: u64,
+    /// Contract loading: for each byte, and once.
+    loading: (u64, u64),
+    /// Limits of a root call.
+    pub limits: CallLimits,
+}
+
+impl Rules {
+    /// The rules of a schedule.
+    pub fn new(schedule: Arc<Schedule>) -> Self {
+        let costs = &schedule.vm.ext_costs;
+        let mut free_base = costs.clone();
+        free_base.costs[ExtCosts::base].gas = Gas::ZERO;
+        let price = |cost: ExtCosts| cost.gas(costs).as_gas();
+        let limits = &schedule.vm.limit_config;
+        let ledger = LedgerLimits {
+            logs: limits.max_number_logs,
+            log_bytes: limits.max_total_log_length,
+            receipts: limits.max_promises_per_function_call_action,
+        };
+        Self {
+            base: price(ExtCosts::base),
+            loading: (price(ExtCosts::contract_loading_bytes), price(ExtCosts::contract_loading_base)),
+            limits: CallLimits::standard(ledger),
+            free_base,
+            schedule,
+        }
+    }
+}
+
+/// What the frames of a root call share.
+pub(super) struct Root {
+    pub(super) rules: Arc<Rules>,
+    pub(super) schedule: Arc<Schedule>,
+    pub(super) state: Rc<dyn StateView>,
+    pub(super) modules: Rc<dyn ModuleSource>,
+    pub(super) engine: EngineKind,
+    pub(super) context: CallContext,
+    pub(super) tree: RefCell<CallTree<PendingReceipt>>,
+    /// Suspended and opened frames.
+    live: RefCell<HashMap<FrameId, Live>>,
+    /// A rule of ours broken inside of a NEAR function.
+    pub(super) refused: RefCell<Option<SyncExecutionError>>,
+    /// The ledger did not cover what a NEAR function did.
+    pub(super) overdrawn: RefCell<Option<LedgerError>>,
+    pub(super) tagged: RefCell<Option<Tag>>,
+    pub(super) data_ids: Cell<u64>,
+    fault: RefCell<Option<HostFault>>,
+}
+
+/// What passes between a frame and whoever resumes it.
+#[derive(Default)]
+pub(super) struct Mailbox {
+    /// Bytes for the frame: arguments first, answers later.
+    pub(super) inbox: Vec<u8>,
+    /// Gas that the frame may use from here on.
+    pub(super) allowance: u64,
+    /// Bytes that the frame yields.
+    pub(super) outbox: Vec<u8>,
+    /// The frame's meter when it yielded.
+    pub(super) report: GasReport,
+    /// Its memory when it yielded.
+    pub(super) memory_bytes: u64,
+}
+
+/// A callee that is opened or suspended.
+struct Live {
+    code: Arc<Code>,
+    method: String,
+    mailbox: Rc<RefCell<Mailbox>>,
+    fiber: Option<Fiber<Ending>>,
+}
+
+/// What a resumed callee did.
+pub(super) enum Event {
+    /// It yielded.
+    Yielded(Vec<u8>, GasReport),
+    /// It ended.
+    Ended(Ending),
+}
+
+impl Root {
+    pub(super) fn new(
+        rules: Arc<Rules>,
+        state: Rc<dyn StateView>,
+        modules: Rc<dyn ModuleSource>,
+        engine: EngineKind,
+        context: CallContext,
+    ) -> Rc<Self> {
+        let ledger = Ledger {
+            balance: context.balance.saturating_add(context.deposit),
+            storage_usage: context.storage_usage,
+            ..Ledger::default()
+        };
+        let tree = CallTree::new(
+            rules.limits,
+            context.namespace.clone(),
+            &context.method,
+            context.gas,
+            ledger,
+        );
+        Rc::new(Self {
+            schedule: rules.schedule.clone(),
+            rules,
+            state,
+            modules,
+            engine,
+            context,
+            tree: RefCell::new(tree),
+            live: RefCell::default(),
+            refused: RefCell::default(),
+            overdrawn: RefCell::default(),
+            tagged: RefCell::default(),
+            data_ids: Cell::new(0),
+            fault: RefCell::default(),
+        })
+    }
+
+    /// Notes a fault of the host; the root call ends with it.
+    pub(super) fn fail(&self, fault: HostFault) -> Failure {
+        self.fault.borrow_mut().get_or_insert(fault);
+        Failure::Fault
+    }
+
+    /// The fault that ended a frame with [`Failure::Fault`].
+    pub(super) fn take_fault(&self) -> HostFault {
+        let missing = || HostFault::Bug("a fault without a reason".into());
+        self.fault.borrow_mut().take().unwrap_or_else(missing)
+    }
+
+    /// The code of a namespace of this account.
+    pub(super) fn code(&self, namespace: &Namespace) -> Result<Option<Arc<Code>>, HostFault> {
+        match self.state.module(&self.context.account, namespace)? {
+            Some(record) => self.modules.code(&record, self.engine).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Makes a callee ready to run.
+    pub(super) fn prepare(&self, callee: FrameId, code: Arc<Code>, method: String) {
+        let live = Live { code, method, mailbox: Rc::default(), fiber: None };
+        self.live.borrow_mut().insert(callee, live);
+    }
+
+    /// Runs a callee until it yields or ends.
+    pub(super) fn resume(
+        self: &Rc<Self>,
+        callee: FrameId,
+        bytes: Vec<u8>,
+        allowance: u64,
+    ) -> Result<Event, HostFault> {
+        let taken = self.live.borrow_mut().remove(&callee);
+        let Some(mut live) = taken else {
+            return Err(HostFault::Bug(format!("frame {} is not live", callee.index())));
+        };
+        {
+            let mut mailbox = live.mailbox.borrow_mut();
+            mailbox.inbox = bytes;
+            mailbox.allowance = allowance;
+        }
+        let fiber = match &mut live.fiber {
+            Some(fiber) => fiber,
+            None => {
+                let root = self.clone();
+                let (code, method) = (live.code.clone(), live.method.clone());
+                let mailbox = live.mailbox.clone();
+                let fiber = Fiber::new(move |suspender, signal| match signal {
+                    Signal::Go => root.run_callee(callee, &code, &method, suspender, mailbox),
+                    Signal::Cancel => Ending::cancelled(),
+                });
+                let fiber = fiber.map_err(|error| HostFault::Engine(error.to_string()))?;
+                live.fiber.insert(fiber)
+            }
+        };
+        match outermost(|| fiber.resume(Signal::Go)) {
+            Some(Step::Suspended) => {
+                let mut mailbox = live.mailbox.borrow_mut();
+                let bytes = std::mem::take(&mut mailbox.outbox);
+                let (report, memory_bytes) = (mailbox.report, mailbox.memory_bytes);
+                drop(mailbox);
+                self.tree.borrow_mut().set_memory_bytes(callee, memory_bytes);
+                self.live.borrow_mut().insert(callee, live);
+                Ok(Event::Yielded(bytes, report))
+            }
+            Some(Step::Ended(ending)) => Ok(Event::Ended(ending)),
+            None => Err(HostFault::Bug("a fiber was resumed after its end".into())),
+        }
+    }
+
+    /// Closes a live callee: its effects are dropped, the gas it burnt stays burnt.
+    pub(super) fn close(&self, callee: FrameId) {
+        let taken = self.live.borrow_mut().remove(&callee);
+        let ending = taken.and_then(|mut live| live.fiber.take()).and_then(|mut fiber| {
+            match outermost(|| fiber.resume(Signal::Cancel)) {
+                Some(Step::Ended(ending)) => Some(ending),
+                // A cancelled frame unwinds and ends; dropping the fiber insists.
+                _ => None,
+            }
+        });
+        let logs = ending.map(|ending| ending.logs).unwrap_or_default();
+        self.tree.borrow_mut().closed(callee, logs);
+    }
+
+    /// Closes everything live below a frame, leaves first.
+    pub(super) fn close_below(&self, frame: FrameId) {
+        let below = self.tree.borrow().live_below(frame);
+        for callee in below {
+            self.close(callee);
+        }
+    }
+
+    fn run_callee(
+        self: &Rc<Self>,
+        callee: FrameId,
+        code: &Arc<Code>,
+        method: &str,
+        suspender: &Suspender,
+        mailbox: Rc<RefCell<Mailbox>>,
+    ) -> Ending {
+        let (input, gas) = {
+            let mut mailbox = mailbox.borrow_mut();
+            (std::mem::take(&mut mailbox.inbox), mailbox.allowance)
+        };
+        let input = FrameInput { input, gas, suspender: Some((suspender, mailbox)) };
+        self.run_frame(callee, code, method, input)
+    }
+
+    fn vm_context(&self, frame: FrameId, input: &[u8], gas: u64) -> VMContext {
+        let call = &self.context;
+        let tree = self.tree.borrow();
+        let callee = tree.entered_by_sync_call(frame);
+        let public = tree.visibility(frame) == Visibility::Public;
+        let ledger = tree.ledger();
+        let nobody = || call.account.clone();
+        VMContext {
+            current_account_id: call.account.clone(),
+            signer_account_id: call.signer.clone(),
+            signer_account_pk: borsh::to_vec(&call.signer_key).unwrap_or_default(),
+            predecessor_account_id: if callee { nobody() } else { call.predecessor.clone() },
+            refund_to_account_id: if callee { nobody() } else { call.refund_to.clone() },
+            input: if public { input.into() } else { Rc::from([]) },
+            promise_results: if callee {
+                Arc::from([])
+            } else {
+                super::clone_results(&call.promise_results)
+            },
+            block_height: call.block_height,
+            block_timestamp: call.block_timestamp,
+            epoch_height: call.epoch_height,
+            account_balance: Balance::from_yoctonear(if callee {
+                ledger.balance
+            } else {
+                call.balance
+            }),
+            account_locked_balance: Balance::from_yoctonear(call.locked_balance),
+            storage_usage: ledger.storage_usage,
+            account_contract: AccountContract::None,
+            attached_deposit: Balance::from_yoctonear(if callee { 0 } else { call.deposit }),
+            prepaid_gas: Gas::from_gas(gas),
+            random_seed: call.random_seed.to_vec(),
+            // Views are told by the table, so that gas can always be read (see `Rules`).
+            view_config: None,
+            output_data_receivers: if callee { Vec::new() } else { call.output_data_receivers.clone() },
+        }
+    }
+
+    /// Runs a frame from its first instruction to its end, on the stack it is called on.
+    pub(super) fn run_frame(
+        self: &Rc<Self>,
+        id: FrameId,
+        code: &Arc<Code>,
+        method: &str,
+        input: FrameInput<'_>,
+    ) -> Ending {
+        let config = self.schedule.vm.clone();
+        let is_view = self.context.view;
+        let limit = config.limit_config.max_gas_burnt;
+        let max_gas_burnt = if is_view { Gas::from_gas(input.gas) } else { limit };
+        let counter = GasCounter::new(
+            self.rules.free_base.clone(),
+            max_gas_burnt,
+            config.regular_op_cost,
+            Gas::from_gas(input.gas),
+            is_view,
+        );
+        let context = self.vm_context(id, &input.input, input.gas);
+        let state = ExecutionResultState::new(&context, counter, config);
+        let mut external = FrameExternal::new(self.clone(), id);
+        let ctx = HostCtx::new(&mut external, &context, self.schedule.fees.clone(), state);
+        let mut frame = Frame::new(self.clone(), id, ctx, input);
+        let result = frame.run(code, method, self.rules.loading);
+        self.close_below(id);
+        frame.end(result)
+    }
+
+    /// Runs the root frame and gives the outcome.
+    pub(super) fn execute(self: Rc<Self>, code: &Arc<Code>) -> Result<Execution, HostFault> {
+        let input = FrameInput {
+            input: self.context.input.clone(),
+            gas: self.context.gas,
+            suspender: None,
+        };
+        let method = self.context.method.clone();
+        let ending = outermost(|| self.run_frame(FrameId::ROOT, code, &method, input));
+        self.live.borrow_mut().clear();
+        if let Some(fault) = self.fault.borrow_mut().take() {
+            return Err(fault);
+        }
+        let Ok(root) = Rc::try_unwrap(self) else {
+            return Err(HostFault::Bug("a frame outlived its root call".into()));
+        };
+        Ok(root.finish(ending))
+    }
+
+    fn finish(self, ending: Ending) -> Execution {
+        let tree = self.tree.into_inner();
+        let namespace = self.context.namespace.as_str().to_owned();
+        let result = match &ending.result {
+            Ok(_) => Ok(()),
+            Err(failure) => Err(failure.to_sync_error()),
+        };
+        let mut finished = tree.finish(result, ending.report, ending.logs);
+        let used = ending.report.burnt.saturating_add(ending.report.reserved);
+        if let Some(effects) = &mut finished.effects {
+            share_unused_gas(&mut effects.receipts, self.context.gas.saturating_sub(used));
+        }
+        let (return_data, abort) = match ending.result {
+            Ok(data) => (data, None),
+            Err(failure) => (ReturnData::None, Some(failure.to_abort(&namespace))),
+        };
+        Execution {
+            return_data,
+            abort,
+            gas_burnt: ending.report.burnt,
+            gas_used: used,
+            logs: finished.logs,
+            effects: finished.effects,
+            ledger: finished.ledger,
+            tree: finished.tree,
+        }
+    }
+}
+
+/// Shares the gas that a root call leaves unused out over its weighted function calls, as NEAR's runtime
+/// does: in proportion, the rest to the last.
+fn share_unused_gas(receipts: &mut [PendingReceipt], unused: u64) {
+    let mut weighted: Vec<(&mut u64, u64)> = receipts
+        .iter_mut()
+        .flat_map(|receipt| &mut receipt.actions)
+        .filter_map(|action| match action {
+            Action::FunctionCall { gas, weight, .. } if *weight > 0 => Some((gas, *weight)),
+            _ => None,
+        })
+        .collect();
+    let sum: u128 = weighted.iter().map(|(_, weight)| u128::from(*weight)).sum();
+    if sum == 0 {
+        return;
+    }
+    let mut shared = 0;
+    for (gas, weight) in &mut weighted {
+        let share = (u128::from(unused) * u128::from(*weight) / sum) as u64;
+        **gas = gas.saturating_add(share);
+        shared += share;
+    }
+    if let Some((gas, _)) = weighted.last_mut() {
+        **gas = gas.saturating_add(unused - shared);
+    }
+}
+
+/// Pages that a memory budget allows.
+pub(super) fn pages_within(memory_bytes: u64) -> u32 {
+    u32::try_from(memory_bytes / PAGE_BYTES).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,157 @@
+//! Driving modules without a parent contract: the coroutine interface for an embedder
+//! (`docs/spec/calls.md`, section 4).
+
+use super::failure::Failure;
+use super::root::{Event, Root};
+use super::{CallContext, Rules};
+use crate::HostFault;
+use crate::deploy::ModuleSource;
+use crate::engine::{EngineKind, PAGE_BYTES};
+use crate::view::StateView;
+use cotenant_submodules::calls::{Callee, FrameId, OpenRequest};
+use cotenant_submodules::{Grants, Namespace, SyncExecutionError};
+use near_vm_runner::logic::types::ReturnData;
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// An embedder in the place of a parent contract: what it opens are its submodules. All of it stays on the
+/// thread that made it.
+pub struct Session {
+    root: Rc<Root>,
+    left: Rc<Cell<u64>>,
+}
+
+/// A live module.
+pub struct Live {
+    root: Rc<Root>,
+    left: Rc<Cell<u64>>,
+    handle: u64,
+    callee: FrameId,
+    ended: bool,
+}
+
+/// What a module did when it was resumed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// It yields these bytes and waits for an answer.
+    Yielded(Vec<u8>),
+    /// It returned.
+    Done(Vec<u8>),
+    /// It failed; its effects are dropped.
+    Failed(SyncExecutionError),
+}
+
+/// Why a session could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The call is refused.
+    #[error(transparent)]
+    Refused(#[from] SyncExecutionError),
+    /// The host failed.
+    #[error(transparent)]
+    Host(#[from] HostFault),
+}
+
+impl Session {
+    /// A session of `context.account`, with `context.gas` for everything it opens.
+    pub fn new(
+        rules: &Arc<Rules>,
+        state: Rc<dyn StateView>,
+        modules: Rc<dyn ModuleSource>,
+        engine: EngineKind,
+        context: CallContext,
+    ) -> Self {
+        let left = Rc::new(Cell::new(context.gas));
+        Self { root: Root::new(rules.clone(), state, modules, engine, context), left }
+    }
+
+    /// Gas that the session has left.
+    pub fn gas_left(&self) -> u64 {
+        self.left.get()
+    }
+
+    /// Opens a module; nothing of it runs before the first resume. `gas` 0 is all that is left.
+    ///
+    /// # Errors
+    /// The call is refused, or the host failed.
+    pub fn open(
+        &self,
+        namespace: &Namespace,
+        method: &str,
+        gas: u64,
+        grants: Grants,
+    ) -> Result<Live, SessionError> {
+        let request = OpenRequest {
+            namespace: Some(namespace.clone()),
+            method: method.to_owned(),
+            gas,
+            depth: u64::MAX,
+            grants: grants.bits(),
+        };
+        let code = self.root.code(namespace)?;
+        let callee = code.as_ref().map(|code| Callee {
+            visibility: code.visibility,
+            requires: code.requires,
+            has_method: code.functions.get(method) == Some(&true),
+            memory_bytes: u64::from(code.initial_pages) * PAGE_BYTES,
+        });
+        self.root.tree.borrow().check_open(FrameId::ROOT, &request, callee.as_ref())?;
+        let (Some(code), Some(facts)) = (code, callee) else {
+            return Err(SyncExecutionError::NamespaceNotFound.into());
+        };
+        let (callee, handle) =
+            self.root.tree.borrow_mut().open(FrameId::ROOT, request, &facts, self.left.get());
+        self.root.prepare(callee, code, method.to_owned());
+        Ok(Live { root: self.root.clone(), left: self.left.clone(), handle, callee, ended: false })
+    }
+
+    /// Callees alive now.
+    pub fn live(&self) -> u32 {
+        self.root.tree.borrow().live()
+    }
+}
+
+impl Live {
+    /// Runs the module until it yields or ends. The first bytes are its input, later ones its answers.
+    ///
+    /// # Errors
+    /// `UnknownHandle` after its end; the host failed.
+    pub fn resume(&mut self, bytes: Vec<u8>) -> Result<Progress, SessionError> {
+        let resumption =
+            self.root.tree.borrow_mut().resume(FrameId::ROOT, self.handle, self.left.get())?;
+        let event = self.root.resume(resumption.callee, bytes, resumption.allowance)?;
+        let (settlement, progress) = match event {
+            Event::Yielded(bytes, report) => {
+                let settlement = self.root.tree.borrow_mut().yielded(self.callee, report);
+                (settlement, Progress::Yielded(bytes))
+            }
+            Event::Ended(ending) => {
+                self.ended = true;
+                if matches!(ending.result, Err(Failure::Fault)) {
+                    return Err(self.root.take_fault().into());
+                }
+                let result = ending.result.as_ref().map(|_| ()).map_err(Failure::to_sync_error);
+                let progress = match (ending.result, &result) {
+                    (Ok(ReturnData::Value(bytes)), _) => Progress::Done(bytes),
+                    (_, Err(error)) => Progress::Failed(error.clone()),
+                    _ => Progress::Done(Vec::new()),
+                };
+                let mut tree = self.root.tree.borrow_mut();
+                (tree.ended(self.callee, result, ending.report, ending.logs, 0), progress)
+            }
+        };
+        let used = settlement.burn.saturating_add(settlement.take_over);
+        self.left.set(self.left.get().saturating_sub(used));
+        Ok(progress)
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.root.close_below(self.callee);
+            self.root.close(self.callee);
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! Makes it happen: compile, instantiate, switch stacks, store.
+//!
+//! Specification: `docs/spec/`; code map: `docs/ARCHITECTURE.md`.
+#![deny(unsafe_code)]
+
+pub mod action;
+pub mod artifact;
+pub mod deploy;
+pub mod engine;
+pub mod exec;
+mod fault;
+pub mod fiber;
+mod host;
+pub mod runtime;
+pub mod state;
+pub mod view;
+
+pub use fault::HostFault;
+pub use host::{Call, FIRST_BALANCE, Host, HostError, Machine, Options};

@@ -1,0 +1,362 @@
+//! Transactions and receipts: who pays for what, what runs when, and what a failure takes back.
+//!
+//! Takes a [`Transaction`]; gives a [`TransactionOutcome`] when everything that came of it has run. Prices,
+//! refunds and the order of steps are NEAR's, of the chosen protocol version; what a function call does is
+//! decided behind the trait [`Executor`], what code is fit to be deployed behind [`Deployer`].
+//!
+//! **Blocks.** A transaction makes a block, and receipts run one block after the one that created them, first
+//! in, first out (on NEAR a receipt from an account to itself runs in its transaction's own block). Blocks
+//! advance only while a receipt is on its way; yields wait in the state and [`Runtime::advance_blocks`] lets
+//! their time pass. Time is a function of the height: [`GENESIS_NANOS`] plus [`BLOCK_NANOS`] a block.
+//!
+//! **Commits.** One a receipt. The queue is part of the state: after a crash, or a fault of the host, the next
+//! transaction first runs what is left of the ones before it.
+//!
+//! **Not modelled**: validators (what is unlocked is back at once, there is no least stake), implicit
+//! accounts (a transfer to one fails), the pessimistic gas price of protocols before 78 (it was refunded anyway), congestion.
+
+mod actions;
+mod apply;
+mod call;
+mod fees;
+mod modules;
+mod queue;
+mod receipt;
+#[cfg(test)]
+mod tests;
+mod transaction;
+mod validate;
+
+pub use actions::{ActionError, DELETION_STORAGE_BYTES_MAX, module_storage_bytes};
+pub use fees::FeeItem;
+pub(crate) use fees::prepaid as reserved;
+pub use receipt::{
+    ActionReceipt, DataReceiver, ExecutionSummary, Failure, PendingYield, Receipt, ReceiptBody,
+    ReceiptOutcome, Status, TransactionOutcome,
+};
+pub use transaction::{InvalidTransaction, RuntimeError, Transaction};
+pub use validate::InvalidAction;
+
+use crate::HostFault;
+use crate::exec::{CallContext, Execution};
+use crate::state::{self, Account, Head, Store, WorkingState};
+use crate::view::StateView;
+use cotenant_gas::Schedule;
+use cotenant_submodules::{Namespace, Visibility};
+use near_account_id::AccountId;
+use near_crypto::{KeyType, PublicKey};
+use near_primitives_core::hash::CryptoHash;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Price of gas, in yoctoNEAR: the least it can be on NEAR's main network.
+pub const GAS_PRICE: u128 = 100_000_000;
+
+/// Time of height 0, in nanoseconds since 1970: 2026-01-01T00:00:00Z.
+pub const GENESIS_NANOS: u64 = 1_767_225_600_000_000_000;
+
+/// Time between two blocks, in nanoseconds.
+pub const BLOCK_NANOS: u64 = 1_000_000_000;
+
+/// Length of an epoch, in blocks, as on NEAR's main network.
+pub const EPOCH_BLOCKS: u64 = 43_200;
+
+/// Runs a function call.
+pub trait Executor {
+    /// Runs a call over a state that does not move under it. The effects are in what it gives.
+    ///
+    /// # Errors
+    /// The host's own fault; a guest's failure is in the [`Execution`].
+    fn execute(
+        &self,
+        state: Rc<dyn StateView>,
+        context: CallContext,
+    ) -> Result<Execution, HostFault>;
+}
+
+/// Why code is not fit to be deployed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeployRejection {
+    /// The whole report, for people.
+    pub text: String,
+}
+
+/// Decides whether code is fit to be deployed, and makes it ready to run.
+pub trait Deployer {
+    /// Validates and compiles code. It may be deployed, or not, after this: the same code may come again.
+    ///
+    /// # Errors
+    /// The host's own fault; what is wrong with the code is a [`DeployRejection`].
+    fn deploy(
+        &self,
+        code: &[u8],
+        visibility: Visibility,
+    ) -> Result<Result<(), DeployRejection>, HostFault>;
+}
+
+/// What a runtime needs behind it: anything that runs calls and takes code.
+pub trait Machine: Executor + Deployer {}
+
+impl<T: Executor + Deployer> Machine for T {}
+
+impl<T: Executor + ?Sized> Executor for Arc<T> {
+    fn execute(
+        &self,
+        state: Rc<dyn StateView>,
+        context: CallContext,
+    ) -> Result<Execution, HostFault> {
+        (**self).execute(state, context)
+    }
+}
+
+impl<T: Deployer + ?Sized> Deployer for Arc<T> {
+    fn deploy(
+        &self,
+        code: &[u8],
+        visibility: Visibility,
+    ) -> Result<Result<(), DeployRejection>, HostFault> {
+        (**self).deploy(code, visibility)
+    }
+}
+
+/// A block that receipts run in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// Its height.
+    pub height: u64,
+    /// Its time, in nanoseconds since 1970.
+    pub timestamp: u64,
+}
+
+impl Block {
+    /// The block of a height.
+    pub fn at(height: u64) -> Self {
+        let timestamp = GENESIS_NANOS.saturating_add(height.saturating_mul(BLOCK_NANOS));
+        Self { height, timestamp }
+    }
+}
+
+/// A chain of one node: a state, and what runs on it. One writer at a time; views run beside it.
+#[derive(Debug)]
+pub struct Runtime<M> {
+    store: Arc<dyn Store>,
+    schedule: Arc<Schedule>,
+    machine: M,
+    writer: Mutex<()>,
+}
+
+impl<M: Machine> Runtime<M> {
+    /// A runtime on a state, with the prices the state was created for.
+    ///
+    /// # Errors
+    /// The store failed, or was created for another protocol version.
+    pub fn new(
+        store: Arc<dyn Store>,
+        schedule: Arc<Schedule>,
+        machine: M,
+    ) -> Result<Self, HostFault> {
+        let fixed = state::protocol(&*store)?;
+        if fixed != schedule.protocol {
+            let asked = schedule.protocol;
+            return Err(HostFault::Store(format!(
+                "the state is of protocol {fixed}, the prices of {asked}"
+            )));
+        }
+        Ok(Self { store, schedule, machine, writer: Mutex::new(()) })
+    }
+
+    /// What runs the calls.
+    pub fn machine(&self) -> &M {
+        &self.machine
+    }
+
+    /// The prices.
+    pub fn schedule(&self) -> &Arc<Schedule> {
+        &self.schedule
+    }
+
+    /// The state as it is now, to read.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn state(&self) -> Result<WorkingState, HostFault> {
+        WorkingState::of(&*self.store)
+    }
+
+    /// The last block.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn head(&self) -> Result<Head, HostFault> {
+        self.state()?.head()
+    }
+
+    /// Digest of the whole state.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn digest(&self) -> Result<CryptoHash, HostFault> {
+        state::digest(&*self.store)
+    }
+
+    /// Creates an account from nothing, with a balance in yoctoNEAR; tells whether it was new. Not an action:
+    /// it is the embedder's.
+    ///
+    /// # Errors
+    /// The account is `system`; the store failed.
+    pub fn ensure_account(&self, id: &AccountId, balance: u128) -> Result<bool, RuntimeError> {
+        if id.is_system() {
+            return Err(InvalidTransaction::SystemAccount.into());
+        }
+        let _writer = self.write();
+        let mut state = self.state()?;
+        if state.account(id)?.is_some() {
+            return Ok(false);
+        }
+        let storage_usage = self.schedule.fees.storage_usage_config.num_bytes_account;
+        state.set_account(id, &Account { balance, locked: 0, storage_usage })?;
+        self.store.commit(&state.into_batch())?;
+        Ok(true)
+    }
+
+    /// Does what a transaction says, and everything that comes of it.
+    ///
+    /// # Errors
+    /// It is not valid, and nothing has changed; or the host failed, and what was committed stays.
+    pub fn execute(&self, transaction: &Transaction) -> Result<TransactionOutcome, RuntimeError> {
+        let _writer = self.write();
+        let mut ran = self.run_queue()?;
+        let mut state = self.state()?;
+        let block = Block::at(state.head()?.height + 1);
+        let converted = transaction::convert(&self.schedule, &mut state, block, transaction)?;
+        queue::end_block(&mut state, block)?;
+        self.store.commit(&state.into_batch())?;
+        ran.extend(self.run_queue()?);
+        let (receipts, others) = ran.into_iter().partition(|one| one.transaction == converted.hash);
+        Ok(TransactionOutcome {
+            hash: converted.hash,
+            block_height: block.height,
+            receipt: converted.receipt,
+            gas_burnt: converted.gas_burnt,
+            fees: converted.fees,
+            tokens_burnt: converted.tokens_burnt,
+            receipts,
+            others,
+        })
+    }
+
+    /// Lets blocks pass, and runs what their passing brings: yields whose time is over. A few more pass when
+    /// the last of them brings something.
+    ///
+    /// # Errors
+    /// The host failed.
+    pub fn advance_blocks(&self, blocks: u64) -> Result<Vec<ReceiptOutcome>, HostFault> {
+        let _writer = self.write();
+        let target = self.head()?.height.saturating_add(blocks);
+        let mut ran = self.run_queue()?;
+        loop {
+            let mut state = self.state()?;
+            let height = state.head()?.height;
+            if height >= target {
+                break;
+            }
+            // Blocks in which nothing happens need not be made.
+            let next = queue::next_expiry(&state)?.unwrap_or(target).clamp(height + 1, target);
+            queue::end_block(&mut state, Block::at(next))?;
+            self.store.commit(&state.into_batch())?;
+            ran.extend(self.run_queue()?);
+        }
+        Ok(ran)
+    }
+
+    /// Calls a method and lets nothing come of it, on the state of the last block.
+    ///
+    /// # Errors
+    /// The account does not exist; the host failed.
+    pub fn view(
+        &self,
+        id: &AccountId,
+        namespace: &Namespace,
+        method: &str,
+        args: &[u8],
+        gas: u64,
+    ) -> Result<Execution, RuntimeError> {
+        let state = self.state()?;
+        let missing = || InvalidTransaction::AccountDoesNotExist { account: id.clone() };
+        let account = state.account(id)?.ok_or_else(missing)?;
+        let block = Block::at(state.head()?.height);
+        let context = CallContext {
+            account: id.clone(),
+            signer: id.clone(),
+            signer_key: PublicKey::empty(KeyType::ED25519),
+            predecessor: id.clone(),
+            refund_to: id.clone(),
+            namespace: namespace.clone(),
+            method: method.to_owned(),
+            input: args.to_vec(),
+            promise_results: Vec::new(),
+            block_height: block.height,
+            block_timestamp: block.timestamp,
+            epoch_height: block.height / EPOCH_BLOCKS,
+            balance: account.balance,
+            locked_balance: account.locked,
+            storage_usage: account.storage_usage,
+            deposit: 0,
+            gas,
+            random_seed: call::random_seed(block.height, &CryptoHash::default(), 0),
+            view: true,
+            output_data_receivers: Vec::new(),
+        };
+        Ok(self.machine.execute(state.view(), context)?)
+    }
+
+    // A writer that panicked has committed whole batches or nothing, so its lock is as good as released.
+    fn write(&self) -> MutexGuard<'_, ()> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes blocks until nothing is in the queue.
+    fn run_queue(&self) -> Result<Vec<ReceiptOutcome>, HostFault> {
+        let mut ran = Vec::new();
+        loop {
+            let state = self.state()?;
+            if queue::is_empty(&state)? {
+                return Ok(ran);
+            }
+            let block = Block::at(state.head()?.height + 1);
+            let due = queue::due(&state, block.height)?;
+            drop(state);
+            ran.extend(self.run_block(block, due)?);
+        }
+    }
+
+    /// Runs the receipts of a block, a commit each; the last one's commit is the block's too.
+    fn run_block(
+        &self,
+        block: Block,
+        due: Vec<(Vec<u8>, Receipt)>,
+    ) -> Result<Vec<ReceiptOutcome>, HostFault> {
+        let mut ran = Vec::new();
+        let last = due.len().saturating_sub(1);
+        if due.is_empty() {
+            let mut state = self.state()?;
+            queue::end_block(&mut state, block)?;
+            self.store.commit(&state.into_batch())?;
+        }
+        for (position, (key, receipt)) in due.into_iter().enumerate() {
+            let mut state = self.state()?;
+            state.delete(key);
+            if let Some(ready) = queue::arrive(&mut state, receipt)? {
+                let (after, outcome) =
+                    apply::apply(&self.machine, &self.schedule, block, state, &ready)?;
+                state = after;
+                ran.push(outcome);
+            }
+            if position == last {
+                queue::end_block(&mut state, block)?;
+            }
+            self.store.commit(&state.into_batch())?;
+        }
+        Ok(ran)
+    }
+}

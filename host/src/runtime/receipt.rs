@@ -1,0 +1,262 @@
+//! Receipts on their way, and what is reported of those that ran.
+
+use crate::action::Action;
+use crate::exec::Abort;
+use crate::runtime::fees::FeeItem;
+use borsh::{BorshDeserialize, BorshSerialize};
+use cotenant_submodules::Namespace;
+use cotenant_submodules::calls::CallNode;
+use near_account_id::{AccountId, AccountIdRef};
+use near_crypto::{KeyType, PublicKey};
+use near_primitives_core::hash::CryptoHash;
+
+/// A message to an account. One that refunds comes from `system`.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Receipt {
+    /// sha256 of the id of what created it and its index there.
+    pub id: CryptoHash,
+    /// The transaction it descends from.
+    pub transaction: CryptoHash,
+    /// Who created it.
+    pub predecessor: AccountId,
+    /// Who executes it.
+    pub receiver: AccountId,
+    /// What it brings.
+    pub body: ReceiptBody,
+}
+
+/// What a receipt brings.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum ReceiptBody {
+    /// Actions to execute.
+    Actions(ActionReceipt),
+    /// A result that another receipt waits for; `None` if it failed.
+    Data {
+        /// Under which id it is awaited.
+        data_id: CryptoHash,
+        /// The result.
+        data: Option<Vec<u8>>,
+    },
+    /// The answer to a yielded receipt; `None` when its time is over.
+    Resume {
+        /// Under which id it is awaited.
+        data_id: CryptoHash,
+        /// The answer.
+        data: Option<Vec<u8>>,
+    },
+}
+
+/// Actions to execute together.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ActionReceipt {
+    /// Who signed the transaction.
+    pub signer: AccountId,
+    /// With which key.
+    pub signer_key: PublicKey,
+    /// Who gets the refund of deposits, if it is not the predecessor.
+    pub refund_to: Option<AccountId>,
+    /// At which price its gas was bought, in yoctoNEAR.
+    pub gas_price: u128,
+    /// Who waits for its result.
+    pub outputs: Vec<DataReceiver>,
+    /// Results it waits for.
+    pub inputs: Vec<CryptoHash>,
+    /// What it does.
+    pub actions: Vec<Action>,
+}
+
+/// A receipt that waits for a result.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct DataReceiver {
+    /// Under which id it waits.
+    pub data_id: CryptoHash,
+    /// Where it is.
+    pub receiver: AccountId,
+}
+
+/// A yielded receipt that waits to be resumed, or for its time to be over.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct PendingYield {
+    /// The receipt.
+    pub receipt: Receipt,
+    /// The block at whose end its time is over.
+    pub expires_at: u64,
+    /// Its answer is on the way.
+    pub resumed: bool,
+}
+
+/// A receipt in the queue.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(crate) struct Queued {
+    /// The block it is for.
+    pub(crate) height: u64,
+    /// The receipt.
+    pub(crate) receipt: Receipt,
+}
+
+/// How a receipt ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It succeeded with a value.
+    SuccessValue(Vec<u8>),
+    /// It succeeded, and another receipt has its value.
+    SuccessReceipt(CryptoHash),
+    /// It failed and changed nothing.
+    Failure(Failure),
+}
+
+/// Why a receipt failed.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Failure {
+    /// Stable: NEAR's name of the error where it has one, for instance `AccountDoesNotExist` or
+    /// `HostError.GasExceeded`.
+    pub code: String,
+    /// For people.
+    pub message: String,
+    /// The action that failed; `None` if all together did.
+    pub action_index: Option<u64>,
+}
+
+/// What is reported of one function call.
+#[derive(Clone, Debug)]
+pub struct ExecutionSummary {
+    /// Its position among the actions.
+    pub action_index: u64,
+    /// The module.
+    pub namespace: Namespace,
+    /// The method, without its namespace.
+    pub method: String,
+    /// `burnt_gas` of near-vm-runner's `VMOutcome`: Wasm, host functions, loading, send fees.
+    pub gas_vm: u64,
+    /// `used_gas` of it, and the unused gas that was shared out by weight.
+    pub gas_used: u64,
+    /// Why it failed, if it did.
+    pub abort: Option<Abort>,
+    /// Who called whom, and where the gas went.
+    pub tree: CallNode,
+}
+
+/// What is reported of a receipt that ran.
+#[derive(Clone, Debug)]
+pub struct ReceiptOutcome {
+    /// Its id.
+    pub id: CryptoHash,
+    /// The transaction it descends from.
+    pub transaction: CryptoHash,
+    /// Who created it; `system` for a refund.
+    pub predecessor: AccountId,
+    /// Who executed it.
+    pub receiver: AccountId,
+    /// The block it ran in.
+    pub block_height: u64,
+    /// Time of that block, in nanoseconds since 1970.
+    pub block_timestamp: u64,
+    /// How it ended.
+    pub status: Status,
+    /// Gas burnt: fees and calls. A refund burns none.
+    pub gas_burnt: u64,
+    /// The part of it that its calls burnt, in the VM.
+    pub gas_vm: u64,
+    /// The rest, item by item.
+    pub fees: Vec<FeeItem>,
+    /// Balance burnt, in yoctoNEAR. Of a refund that reaches nobody: the refund.
+    pub tokens_burnt: u128,
+    /// The share of `tokens_burnt` that went to the receiver as a reward, in yoctoNEAR (30 % of the price of
+    /// its calls' gas before protocol 87, nothing since).
+    pub tokens_rewarded: u128,
+    /// Balance that came from nowhere, in yoctoNEAR: NEAR lends the 1 yoctoNEAR of a call to an account that
+    /// has nothing (`one_yocto_on_promise`).
+    pub tokens_minted: u128,
+    /// Logs of its calls, of a failed one too.
+    pub logs: Vec<String>,
+    /// Its calls.
+    pub executions: Vec<ExecutionSummary>,
+    /// Receipts with actions that it created, refunds included.
+    pub receipts: Vec<CryptoHash>,
+}
+
+impl ReceiptOutcome {
+    /// Whether it gave back what was not spent, free of gas.
+    pub fn is_refund(&self) -> bool {
+        self.predecessor.is_system()
+    }
+}
+
+/// What is reported of a transaction and everything that came of it.
+#[derive(Clone, Debug)]
+pub struct TransactionOutcome {
+    /// Its hash.
+    pub hash: CryptoHash,
+    /// The block it was in.
+    pub block_height: u64,
+    /// The receipt it became.
+    pub receipt: CryptoHash,
+    /// Gas burnt for making it a receipt.
+    pub gas_burnt: u64,
+    /// That gas, item by item.
+    pub fees: Vec<FeeItem>,
+    /// Balance burnt for it, in yoctoNEAR.
+    pub tokens_burnt: u128,
+    /// Its receipts that ran, in the order in which they did.
+    pub receipts: Vec<ReceiptOutcome>,
+    /// Receipts of other transactions that ran in the same blocks: a yield that this one resumed, or that
+    /// expired.
+    pub others: Vec<ReceiptOutcome>,
+}
+
+impl TransactionOutcome {
+    /// Gas burnt by the transaction and all its receipts.
+    pub fn gas_total(&self) -> u64 {
+        self.receipts
+            .iter()
+            .fold(self.gas_burnt, |sum, receipt| sum.saturating_add(receipt.gas_burnt))
+    }
+
+    /// The receipt that the transaction became, if it ran.
+    pub fn root(&self) -> Option<&ReceiptOutcome> {
+        self.find(self.receipt)
+    }
+
+    /// The end of the chain of [`Status::SuccessReceipt`] from the root; `None` while it waits for a yield.
+    pub fn status(&self) -> Option<&Status> {
+        let mut at = self.root()?;
+        loop {
+            match &at.status {
+                Status::SuccessReceipt(next) => at = self.find(*next)?,
+                end => return Some(end),
+            }
+        }
+    }
+
+    fn find(&self, id: CryptoHash) -> Option<&ReceiptOutcome> {
+        self.receipts.iter().find(|receipt| receipt.id == id)
+    }
+}
+
+/// The id of something that another thing created, by its index there.
+pub(crate) fn child_id(parent: &CryptoHash, index: u64) -> CryptoHash {
+    CryptoHash::hash_bytes(&[parent.as_bytes().as_slice(), &index.to_le_bytes()].concat())
+}
+
+/// The account that refunds come from; nobody can have it.
+pub(crate) fn system() -> AccountId {
+    const SYSTEM: &AccountIdRef = AccountIdRef::new_or_panic("system");
+    SYSTEM.to_owned()
+}
+
+/// A refund: of deposits, or of gas to the signer who bought it with a key.
+pub(crate) fn refund(receiver: AccountId, amount: u128, gas_of: Option<&PublicKey>) -> ReceiptBody {
+    let (signer, signer_key) = match gas_of {
+        Some(key) => (receiver, key.clone()),
+        None => (system(), PublicKey::empty(KeyType::ED25519)),
+    };
+    ReceiptBody::Actions(ActionReceipt {
+        signer,
+        signer_key,
+        refund_to: None,
+        gas_price: 0,
+        outputs: Vec::new(),
+        inputs: Vec::new(),
+        actions: vec![Action::Transfer { deposit: amount }],
+    })
+}

@@ -1,0 +1,90 @@
+//! Faults of the host and crashes: what was committed is there, what was not never was.
+
+use super::*;
+use crate::state::DiskStore;
+
+fn with_scripts(world: &Runtime<Scripts>) {
+    let machine = world.machine();
+    machine.on("alice.near", "start", |guest| {
+        guest.write(b"started", b"yes");
+        let first = guest.promise("bob.near", &[], vec![call("get", b"", 0, 5 * TGAS)]);
+        guest.promise("alice.near", &[first], vec![call("back", b"", 0, 5 * TGAS)]);
+    });
+    machine.on("bob.near", "get", |guest| guest.returns(b"42"));
+    machine.on("alice.near", "back", |guest| guest.write(b"done", b"yes"));
+}
+
+fn start() -> Transaction {
+    from_to("alice.near", "alice.near", vec![call("start", b"", 0, 100 * TGAS)])
+}
+
+fn value(world: &Runtime<Scripts>, key: &[u8]) -> Option<Vec<u8>> {
+    world.state().unwrap().value(&id("alice.near"), &Namespace::DEFAULT, key).unwrap()
+}
+
+#[test]
+fn a_fault_in_the_middle_loses_nothing_and_repeats_nothing() {
+    let undisturbed = world(&["alice.near", "bob.near"]);
+    with_scripts(&undisturbed);
+    undisturbed.execute(&start()).unwrap();
+    for fault_in in 1..=3 {
+        let home = tempfile::tempdir().unwrap();
+        {
+            let disk = Arc::new(DiskStore::open(home.path(), None).unwrap());
+            let world = world_of(disk, &["alice.near", "bob.near"]);
+            with_scripts(&world);
+            *world.machine().fault_in.borrow_mut() = Some(fault_in);
+            let error = world.execute(&start()).unwrap_err();
+            assert!(matches!(error, RuntimeError::Fault(HostFault::Engine(_))), "{error}");
+            assert_eq!(value(&world, b"started").is_some(), fault_in > 1);
+            assert_eq!(value(&world, b"done"), None);
+        }
+        // The process is gone; another one opens the home and goes on.
+        let world = world_of(Arc::new(DiskStore::open(home.path(), None).unwrap()), &[]);
+        with_scripts(&world);
+        world.advance_blocks(0).unwrap();
+        assert_eq!(world.digest().unwrap(), undisturbed.digest().unwrap(), "{fault_in}");
+        assert!(value(&world, b"done").is_some());
+    }
+}
+
+#[test]
+fn memory_and_disk_agree_on_everything() {
+    let home = tempfile::tempdir().unwrap();
+    let accounts = ["alice.near", "bob.near"];
+    let memory = world(&accounts);
+    let disk = world_of(Arc::new(DiskStore::open(home.path(), None).unwrap()), &accounts);
+    for world in [&memory, &disk] {
+        with_scripts(world);
+        world.execute(&start()).unwrap();
+        run(world, "alice.near", "alice.near", vec![deploy("swap", Visibility::Private, b"code")]);
+    }
+    assert_eq!(memory.digest().unwrap(), disk.digest().unwrap());
+    let before = disk.digest().unwrap();
+    drop(disk);
+    let disk = world_of(Arc::new(DiskStore::open(home.path(), None).unwrap()), &[]);
+    assert_eq!(disk.digest().unwrap(), before);
+    assert_eq!(disk.state().unwrap().modules(&id("alice.near")).unwrap().len(), 1);
+}
+
+#[test]
+fn prices_of_another_protocol_are_refused() {
+    let store = Arc::new(MemoryStore::new(63).unwrap());
+    let error =
+        Runtime::new(store, Schedule::for_protocol(88).unwrap(), Scripts::default()).err().unwrap();
+    assert!(matches!(error, HostFault::Store(_)), "{error}");
+}
+
+#[test]
+fn time_is_a_function_of_the_height() {
+    let world = world(&["alice.near"]);
+    world.machine().on("alice.near", "now", |guest| {
+        let now = guest.context.block_timestamp;
+        assert_eq!(now, GENESIS_NANOS + guest.context.block_height * BLOCK_NANOS);
+    });
+    run(&world, "alice.near", "alice.near", vec![call("now", b"", 0, 5 * TGAS)]);
+    let head = world.head().unwrap();
+    assert_eq!((head.height, head.timestamp), (3, GENESIS_NANOS + 3 * BLOCK_NANOS));
+    world.advance_blocks(10_000).unwrap();
+    assert_eq!(world.head().unwrap().height, 10_003);
+}

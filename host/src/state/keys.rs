@@ -1,0 +1,162 @@
+//! Where each thing is in the ordered map.
+//!
+//! A key is one byte that says what it is, then its parts. Every part but the last has its length before it
+//! (one byte: account ids and namespaces have at most 64), so that no two lists of parts have the same bytes
+//! and the keys of one namespace are exactly those with [`storage_prefix`] before them.
+//!
+//! | byte | parts | value |
+//! |---|---|---|
+//! | 0 | name | format, protocol version, head |
+//! | 1 | account | [`Account`](crate::state::Account) |
+//! | 2 | account, borsh of the public key | [`AccessKey`](crate::state::AccessKey) |
+//! | 3 | account, namespace | [`ModuleRecord`](crate::view::ModuleRecord) |
+//! | 4 | code hash | the code |
+//! | 5 | code hash | number of modules that have it, `u64` |
+//! | 6 | account, namespace, key | contract storage |
+//! | 7 | sequence number, big-endian | a receipt on its way |
+//! | 8 | account, receipt id | a receipt that waits for data |
+//! | 9 | account, data id | the id of the receipt that waits for it |
+//! | 10 | account, data id | data that has arrived before its receipt |
+//! | 11 | account, data id | a yielded receipt |
+//! | 12 | height and sequence number, big-endian | account and data id of a yield that expires then |
+
+use cotenant_submodules::Namespace;
+use near_account_id::AccountId;
+use near_crypto::PublicKey;
+use near_primitives_core::hash::CryptoHash;
+
+fn key(tag: u8, parts: &[&[u8]], last: &[u8]) -> Vec<u8> {
+    let length = parts.iter().map(|part| part.len() + 1).sum::<usize>() + last.len() + 1;
+    let mut key = Vec::with_capacity(length);
+    key.push(tag);
+    for part in parts {
+        // Account ids and namespaces are at most 64 bytes by their types.
+        key.push(part.len() as u8);
+        key.extend_from_slice(part);
+    }
+    key.extend_from_slice(last);
+    key
+}
+
+/// The version of the encoding.
+pub fn format() -> Vec<u8> {
+    key(0, &[], b"format")
+}
+
+/// The protocol version.
+pub fn protocol() -> Vec<u8> {
+    key(0, &[], b"protocol")
+}
+
+/// The last block and the sequence numbers.
+pub fn head() -> Vec<u8> {
+    key(0, &[], b"head")
+}
+
+/// An account.
+pub fn account(account: &AccountId) -> Vec<u8> {
+    key(1, &[account.as_bytes()], &[])
+}
+
+/// All accounts.
+pub fn accounts() -> Vec<u8> {
+    vec![1]
+}
+
+/// An access key.
+pub fn access_key(account: &AccountId, public_key: &PublicKey) -> Vec<u8> {
+    let mut key = access_keys(account);
+    // Writing to a vector cannot fail.
+    let _ = borsh::to_writer(&mut key, public_key);
+    key
+}
+
+/// All access keys of an account.
+pub fn access_keys(account: &AccountId) -> Vec<u8> {
+    key(2, &[account.as_bytes()], &[])
+}
+
+/// A module.
+pub fn module(account: &AccountId, namespace: &Namespace) -> Vec<u8> {
+    key(3, &[account.as_bytes()], namespace.as_str().as_bytes())
+}
+
+/// All modules of an account.
+pub fn modules(account: &AccountId) -> Vec<u8> {
+    key(3, &[account.as_bytes()], &[])
+}
+
+/// Code.
+pub fn code(hash: &CryptoHash) -> Vec<u8> {
+    key(4, &[], hash.as_bytes())
+}
+
+/// How many modules have a code.
+pub fn code_uses(hash: &CryptoHash) -> Vec<u8> {
+    key(5, &[], hash.as_bytes())
+}
+
+/// A value of contract storage.
+pub fn storage(account: &AccountId, namespace: &Namespace, storage_key: &[u8]) -> Vec<u8> {
+    key(6, &[account.as_bytes(), namespace.as_str().as_bytes()], storage_key)
+}
+
+/// All contract storage of one namespace.
+pub fn storage_prefix(account: &AccountId, namespace: &Namespace) -> Vec<u8> {
+    storage(account, namespace, &[])
+}
+
+/// All contract storage of an account.
+pub fn storage_of_account(account: &AccountId) -> Vec<u8> {
+    key(6, &[account.as_bytes()], &[])
+}
+
+/// A receipt on its way.
+pub fn queued(sequence: u64) -> Vec<u8> {
+    key(7, &[], &sequence.to_be_bytes())
+}
+
+/// All receipts on their way, first in first.
+pub fn queue() -> Vec<u8> {
+    key(7, &[], &[])
+}
+
+/// A receipt that waits for data.
+pub fn postponed(account: &AccountId, receipt: &CryptoHash) -> Vec<u8> {
+    key(8, &[account.as_bytes()], receipt.as_bytes())
+}
+
+/// Which receipt waits for some data.
+pub fn awaited(account: &AccountId, data: &CryptoHash) -> Vec<u8> {
+    key(9, &[account.as_bytes()], data.as_bytes())
+}
+
+/// Data that arrived.
+pub fn received(account: &AccountId, data: &CryptoHash) -> Vec<u8> {
+    key(10, &[account.as_bytes()], data.as_bytes())
+}
+
+/// A yielded receipt.
+pub fn yielded(account: &AccountId, data: &CryptoHash) -> Vec<u8> {
+    key(11, &[account.as_bytes()], data.as_bytes())
+}
+
+/// All yielded receipts.
+pub fn all_yielded() -> Vec<u8> {
+    key(11, &[], &[])
+}
+
+/// The expiry of a yield.
+pub fn expiry(height: u64, sequence: u64) -> Vec<u8> {
+    key(12, &[], &[height.to_be_bytes(), sequence.to_be_bytes()].concat())
+}
+
+/// All expiries, the earliest first.
+pub fn expiries() -> Vec<u8> {
+    key(12, &[], &[])
+}
+
+/// Height of a key that [`expiry`] made.
+pub fn expiry_height(key: &[u8]) -> Option<u64> {
+    key.get(1..9)?.try_into().ok().map(u64::from_be_bytes)
+}
