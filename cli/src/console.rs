@@ -90,9 +90,7 @@ impl Console {
         for (name, fact) in &failure.facts {
             block.push_str(&fact_line(name, fact));
         }
-        for violation in &failure.violations {
-            block.push_str(&rule_lines(violation));
-        }
+        block.push_str(&rule_lines(&failure.violations));
         self.stderr(&block);
     }
 
@@ -102,11 +100,30 @@ impl Console {
     }
 }
 
-/// A broken rule as lines: rule, found, limit, where, hint.
-pub(crate) fn rule_lines(violation: &BrokenRule) -> String {
-    let BrokenRule { rule, found, limit, place, hint } = violation;
-    let facts = [("rule", rule), ("found", found), ("limit", limit), ("where", place), ("hint", hint)];
-    facts.iter().map(|(name, fact)| fact_line(name, fact)).collect()
+/// Broken rules as lines: rule, found, limit, where, hint. What breaks the same rule shares its lines.
+pub(crate) fn rule_lines(violations: &[BrokenRule]) -> String {
+    let same = |one: &BrokenRule, other: &BrokenRule| {
+        (&one.rule, &one.limit, &one.hint) == (&other.rule, &other.limit, &other.hint)
+    };
+    violations.chunk_by(same).map(group_lines).collect()
+}
+
+fn group_lines(group: &[BrokenRule]) -> String {
+    let [BrokenRule { rule, found, limit, place, hint }, others @ ..] = group else {
+        return String::new();
+    };
+    let facts: &[(&str, &String)] = if others.is_empty() {
+        &[("rule", rule), ("found", found), ("limit", limit), ("where", place), ("hint", hint)]
+    } else {
+        &[("rule", rule), ("limit", limit), ("hint", hint)]
+    };
+    let mut lines: String = facts.iter().map(|(name, fact)| fact_line(name, fact)).collect();
+    if !others.is_empty() {
+        for BrokenRule { found, place, .. } in group {
+            lines.push_str(&fact_line("found", &format!("{found}, where: {place}")));
+        }
+    }
+    lines
 }
 
 fn fact_line(name: &str, fact: &str) -> String {

@@ -38,6 +38,8 @@ pub mod export {
     /// The exported `mut i64`: how many bytes of stack are left. Starts at the limit; once a call has
     /// trapped it is wrong and has to be set anew.
     pub const STACK: &str = "stack";
+    /// How many globals stand behind the module's own; the first of them is [`GAS`].
+    pub const METER_GLOBALS: usize = 3;
     /// The module's start function, exported so that the host can set the meters before it runs.
     pub const START: &str = "start";
     /// What stands before the name of each function that the module itself exports: no such name can be
@@ -247,18 +249,12 @@ fn features(options: &MeterOptions<'_>) -> WasmFeatures {
 
 impl From<wasmparser::BinaryReaderError> for MeterError {
     fn from(error: wasmparser::BinaryReaderError) -> MeterError {
-        MeterError::Invalid {
-            offset: error.offset(),
-            message: error.message().to_owned(),
-        }
+        MeterError::Invalid { offset: error.offset(), message: error.message().to_owned() }
     }
 }
 
 impl<E: std::fmt::Display> From<wasm_encoder::reencode::Error<E>> for MeterError {
     fn from(error: wasm_encoder::reencode::Error<E>) -> MeterError {
-        MeterError::Invalid {
-            offset: 0,
-            message: error.to_string(),
-        }
+        MeterError::Invalid { offset: 0, message: error.to_string() }
     }
 }

@@ -66,10 +66,7 @@ impl Schedule {
     /// [`UnknownProtocol`] if `protocol` is not one of [`PRESETS`].
     pub fn for_protocol(protocol: u32) -> Result<Arc<Schedule>, UnknownProtocol> {
         if !PRESETS.contains(&protocol) {
-            return Err(UnknownProtocol {
-                found: protocol,
-                allowed: &PRESETS,
-            });
+            return Err(UnknownProtocol { found: protocol, allowed: &PRESETS });
         }
         let features = STORE.get_config(FEATURES_PROTOCOL);
         let runtime = Arc::clone(STORE.get_config(protocol));
@@ -89,13 +86,7 @@ impl Schedule {
     /// order; `near-parameters` is pinned to one version.
     #[must_use]
     pub fn fingerprint(&self) -> [u8; 32] {
-        let Schedule {
-            protocol,
-            vm,
-            fees,
-            runtime: _,
-            sync,
-        } = self;
+        let Schedule { protocol, vm, fees, runtime: _, sync } = self;
         let text = format!("{INSTRUMENTER_VERSION}\n{protocol}\n{vm:?}\n{fees:?}\n{sync:?}");
         Sha256::digest(text.as_bytes()).into()
     }
@@ -191,11 +182,8 @@ fn fees_config(features: &RuntimeConfig, preset: &RuntimeConfig) -> RuntimeFeesC
         fees.action_fees[*action] = features.fees.action_fees[*action].clone();
     }
     if !preset.wasm_config.global_contract_host_fns {
-        fees.storage_usage_config
-            .global_contract_storage_amount_per_byte = features
-            .fees
-            .storage_usage_config
-            .global_contract_storage_amount_per_byte;
+        fees.storage_usage_config.global_contract_storage_amount_per_byte =
+            features.fees.storage_usage_config.global_contract_storage_amount_per_byte;
     }
     fees
 }
@@ -264,10 +252,7 @@ mod tests {
                 ("linear_op_unit", vm.linear_op_unit_cost),
                 ("grow_mem", u64::from(vm.grow_mem_cost)),
                 ("max_gas_burnt", limits.max_gas_burnt.as_gas()),
-                (
-                    "max_total_prepaid_gas",
-                    limits.max_total_prepaid_gas.as_gas(),
-                ),
+                ("max_total_prepaid_gas", limits.max_total_prepaid_gas.as_gas()),
             ] {
                 writeln!(text, "  {name} {gas}").expect("a string");
             }
@@ -296,10 +281,7 @@ mod tests {
             vm.limit_config.max_gas_burnt = features.vm.limit_config.max_gas_burnt;
             vm.limit_config.max_total_prepaid_gas = features.vm.limit_config.max_total_prepaid_gas;
             assert_eq!(&vm, &*features.vm, "{protocol}");
-            assert!(
-                !vm.fix_contract_loading_cost,
-                "a missing method burns nothing"
-            );
+            assert!(!vm.fix_contract_loading_cost, "a missing method burns nothing");
         }
         assert_eq!(*schedule(88).vm, *schedule(88).runtime.wasm_config);
         assert_eq!(*schedule(88).fees, *schedule(88).runtime.fees);
@@ -329,18 +311,11 @@ mod tests {
             assert_eq!(old.fees.fee(action), new.fees.fee(action), "{action}");
         }
         assert_eq!(
-            old.fees
-                .storage_usage_config
-                .global_contract_storage_amount_per_byte,
-            new.fees
-                .storage_usage_config
-                .global_contract_storage_amount_per_byte,
+            old.fees.storage_usage_config.global_contract_storage_amount_per_byte,
+            new.fees.storage_usage_config.global_contract_storage_amount_per_byte,
         );
         let loading = ExtCosts::contract_loading_bytes;
-        assert_ne!(
-            old.vm.ext_costs.costs[loading],
-            new.vm.ext_costs.costs[loading]
-        );
+        assert_ne!(old.vm.ext_costs.costs[loading], new.vm.ext_costs.costs[loading]);
     }
 
     #[test]
@@ -348,17 +323,10 @@ mod tests {
         for protocol in PRESETS {
             let Schedule { vm, fees, .. } = &*schedule(protocol);
             for (function, price) in vm.ext_costs.costs.iter() {
-                assert!(
-                    price.gas.as_gas() < PLACEHOLDER_GAS,
-                    "{protocol} {function}"
-                );
+                assert!(price.gas.as_gas() < PLACEHOLDER_GAS, "{protocol} {function}");
             }
             for (action, fee) in fees.action_fees.iter() {
-                for gas in [
-                    fee.send_fee(true).gas,
-                    fee.send_fee(false).gas,
-                    fee.exec_fee().gas,
-                ] {
+                for gas in [fee.send_fee(true).gas, fee.send_fee(false).gas, fee.exec_fee().gas] {
                     assert!(gas.as_gas() < PLACEHOLDER_GAS, "{protocol} {action}");
                 }
             }
@@ -377,10 +345,8 @@ mod tests {
 
     #[test]
     fn fingerprints_differ_by_preset_and_by_every_price() {
-        let mut seen: BTreeSet<[u8; 32]> = PRESETS
-            .iter()
-            .map(|preset| schedule(*preset).fingerprint())
-            .collect();
+        let mut seen: BTreeSet<[u8; 32]> =
+            PRESETS.iter().map(|preset| schedule(*preset).fingerprint()).collect();
         assert_eq!(seen.len(), PRESETS.len());
         assert_eq!(schedule(88).fingerprint(), schedule(88).fingerprint());
 

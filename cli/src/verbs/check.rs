@@ -94,7 +94,7 @@ fn print(report: &CheckReport, console: &Console) -> Result<()> {
 
 /// The broken rules, indented below the kind they forbid.
 fn rules(violations: &[BrokenRule], omitted: u64) -> String {
-    let lines: String = violations.iter().map(rule_lines).collect();
+    let lines = rule_lines(violations);
     let mut text: String = lines.lines().map(|line| format!("\n  {line}")).collect();
     if omitted > 0 {
         text.push_str(&format!("\n  and {omitted} more"));

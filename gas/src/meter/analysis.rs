@@ -44,9 +44,7 @@ pub fn analyse(
         .with_stack(Sizes)
         .with_gas(prices)
         .analyze(&code)
-        .map_err(|error| MeterError::Analysis {
-            message: with_sources(&error),
-        })
+        .map_err(|error| MeterError::Analysis { message: with_sources(&error) })
 }
 
 /// finite-wasm refuses wide arithmetic. Each of its operators is two bytes long, so two operators of one
@@ -119,10 +117,9 @@ impl Prices {
         match name {
             "Block" | "End" | "Else" => Fee::ZERO,
             "MemoryInit" | "MemoryCopy" | "MemoryFill" | "MemoryGrow" | "TableInit"
-            | "TableCopy" | "TableFill" | "TableGrow" => Fee {
-                constant: self.linear_base,
-                linear: self.linear_unit,
-            },
+            | "TableCopy" | "TableFill" | "TableGrow" => {
+                Fee { constant: self.linear_base, linear: self.linear_unit }
+            }
             _ => Fee::constant(self.regular),
         }
     }

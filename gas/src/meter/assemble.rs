@@ -33,22 +33,11 @@ pub fn assemble(
     let memory = memory_type(sections, options)?;
     let (exports, exported, mutable_globals) = export_section(sections, &mut functions)?;
     let bytes = memory.minimum.saturating_mul(PAGE);
-    let growth = if survey.grows_memory {
-        Memory::Growing
-    } else {
-        Memory::Fixed { bytes }
-    };
+    let growth = if survey.grows_memory { Memory::Growing } else { Memory::Fixed { bytes } };
     let globals = global_section(sections, options, bytes, &mut functions)?;
     let elements = element_section(sections, &mut functions)?;
-    let bodies = code_section(
-        sections,
-        survey,
-        analysis,
-        options,
-        growth,
-        &mut types,
-        &mut functions,
-    )?;
+    let bodies =
+        code_section(sections, survey, analysis, options, growth, &mut types, &mut functions)?;
     let defined = function_section(sections, &functions, &mut types)?;
 
     let mut code = Module::HEADER.to_vec();
@@ -56,11 +45,7 @@ pub fn assemble(
     import_section(sections, &types)?.append_to(&mut code);
     defined.append_to(&mut code);
     if let Some(data) = sections.tables {
-        RawSection {
-            id: SectionId::Table.into(),
-            data,
-        }
-        .append_to(&mut code);
+        RawSection { id: SectionId::Table.into(), data }.append_to(&mut code);
     }
     MemorySection::new().memory(memory).append_to(&mut code);
     globals.append_to(&mut code);
@@ -96,8 +81,8 @@ impl Reencode for Unmoved {
     type Error = std::convert::Infallible;
 }
 
-/// The functions of the metered module: the meters' two, the imports, the metered ones in their order, then
-/// entrances to those that anybody but a direct call refers to.
+/// The functions of the metered module: the meters' two, the imports, [`body::failure`], the metered ones in
+/// their order, then entrances to those that anybody but a direct call refers to.
 pub struct Functions {
     imports: u32,
     all: u32,
@@ -110,27 +95,17 @@ pub struct Functions {
 /// Parameters that a function may have: the meters add theirs, and wasmparser allows 1,000.
 const MAX_PARAMS: u32 = 1_000 - METER_PARAMS.len() as u32;
 
-/// How far the index of each of the module's functions moves: the meters' functions come first.
+/// How far the index of each import moves: the meters' two come first.
 const SHIFT: u32 = 2;
 
 impl Functions {
     fn of(sections: &Sections<'_>) -> Result<Functions, MeterError> {
         // Every index that is made here is below four times this.
-        let count = |count: usize| {
-            u32::try_from(count)
-                .ok()
-                .filter(|count| *count < u32::MAX / 4)
-        };
-        match (
-            count(sections.imports.len()),
-            count(sections.function_types.len()),
-        ) {
-            (Some(imports), Some(all)) => Ok(Functions {
-                imports,
-                all,
-                entered: Vec::new(),
-                entrances: BTreeMap::new(),
-            }),
+        let count = |count: usize| u32::try_from(count).ok().filter(|count| *count < u32::MAX / 4);
+        match (count(sections.imports.len()), count(sections.function_types.len())) {
+            (Some(imports), Some(all)) => {
+                Ok(Functions { imports, all, entered: Vec::new(), entrances: BTreeMap::new() })
+            }
             _ => Err(invalid(0, "too many functions".to_owned())),
         }
     }
@@ -142,7 +117,16 @@ impl Functions {
 
     /// The metered function `index`, or the import.
     pub fn metered(&self, index: u32) -> u32 {
-        index.saturating_add(SHIFT)
+        index.saturating_add(if self.is_import(index) { SHIFT } else { SHIFT + 1 })
+    }
+
+    /// Where charges end that could not be paid.
+    pub fn failure(&self) -> u32 {
+        self.imports + SHIFT
+    }
+
+    fn entrance_at(&self, place: u32) -> u32 {
+        self.all + SHIFT + 1 + place
     }
 
     /// What has the type that function `index` has in the module.
@@ -155,7 +139,7 @@ impl Functions {
             entered.push(index);
             entered.len() as u32 - 1
         });
-        self.all + SHIFT + place
+        self.entrance_at(place)
     }
 }
 
@@ -251,13 +235,14 @@ fn import_section(sections: &Sections<'_>, types: &Types<'_>) -> Result<ImportSe
     Ok(section)
 }
 
-/// The types of the metered functions, then of the entrances.
+/// The types of the functions in the order of [`Functions`].
 fn function_section(
     sections: &Sections<'_>,
     functions: &Functions,
     types: &mut Types<'_>,
 ) -> Result<FunctionSection, MeterError> {
     let mut section = FunctionSection::new();
+    section.function(types.gas_exhausted);
     for type_index in sections.function_types.iter().skip(sections.imports.len()) {
         section.function(types.of_metered(*type_index)?);
     }
@@ -276,17 +261,13 @@ fn memory_type(
     let (minimum, maximum) = match (options.memory, sections.memory) {
         (MemoryPolicy::Near, _) => (u64::from(limits.initial_memory_pages), allowed),
         (MemoryPolicy::Declared, None) => (0, 0),
-        (MemoryPolicy::Declared, Some(memory)) => (
-            memory.initial,
-            memory.maximum.unwrap_or(allowed).min(allowed),
-        ),
+        (MemoryPolicy::Declared, Some(memory)) => {
+            (memory.initial, memory.maximum.unwrap_or(allowed).min(allowed))
+        }
     };
     if minimum > allowed {
         let allowed = limits.max_memory_pages;
-        return Err(MeterError::MemoryTooLarge {
-            found: minimum,
-            allowed,
-        });
+        return Err(MeterError::MemoryTooLarge { found: minimum, allowed });
     }
     Ok(MemoryType {
         minimum,
@@ -313,11 +294,7 @@ fn global_section(
     for global in &sections.globals {
         functions.parse_global(&mut section, global.clone())?;
     }
-    let meter = GlobalType {
-        val_type: ValType::I64,
-        mutable: true,
-        shared: false,
-    };
+    let meter = GlobalType { val_type: ValType::I64, mutable: true, shared: false };
     let stack = i64::from(options.config.limit_config.max_stack_height);
     section.global(meter, &ConstExpr::i64_const(0));
     section.global(meter, &ConstExpr::i64_const(stack));
@@ -328,11 +305,7 @@ fn global_section(
 fn meter_globals(sections: &Sections<'_>) -> Result<Globals, MeterError> {
     let gas = u32::try_from(sections.globals.len()).ok();
     match gas.filter(|gas| *gas < u32::MAX - 2) {
-        Some(gas) => Ok(Globals {
-            gas,
-            stack: gas + 1,
-            memory_bytes: gas + 2,
-        }),
+        Some(gas) => Ok(Globals { gas, stack: gas + 1, memory_bytes: gas + 2 }),
         None => Err(invalid(0, "too many globals".to_owned())),
     }
 }
@@ -394,6 +367,7 @@ fn code_section(
 ) -> Result<CodeSection, MeterError> {
     let globals = meter_globals(sections)?;
     let mut section = CodeSection::new();
+    section.raw(&body::failure());
     let bodies = sections.bodies.iter().zip(&survey.functions).enumerate();
     for (index, (defined, (body, shape))) in (functions.imports..).zip(bodies) {
         let type_index = sections.type_of_function(index)?;
@@ -424,18 +398,11 @@ fn code_section(
 
 fn params(sections: &Sections<'_>, function: u32) -> Result<u32, MeterError> {
     let ty = sections.function_type(sections.type_of_function(function)?)?;
-    match u32::try_from(ty.params().len())
-        .ok()
-        .filter(|params| *params <= MAX_PARAMS)
-    {
+    match u32::try_from(ty.params().len()).ok().filter(|params| *params <= MAX_PARAMS) {
         Some(params) => Ok(params),
         None => {
             let found = ty.params().len();
-            Err(MeterError::TooManyParams {
-                function,
-                found,
-                allowed: MAX_PARAMS as usize,
-            })
+            Err(MeterError::TooManyParams { function, found, allowed: MAX_PARAMS as usize })
         }
     }
 }
@@ -457,20 +424,13 @@ impl Charges {
             gas_kinds,
         } = analysis;
         let found = || {
-            let charges = gas_offsets
-                .get(function)?
-                .iter()
-                .zip(gas_costs.get(function)?);
+            let charges = gas_offsets.get(function)?.iter().zip(gas_costs.get(function)?);
             let points = charges.zip(gas_kinds.get(function)?);
             Some(Charges {
                 frame_bytes: *function_frame_sizes.get(function)?,
                 operand_bytes: *function_operand_stack_sizes.get(function)?,
                 points: points
-                    .map(|((offset, fee), kind)| Point {
-                        offset: *offset,
-                        fee: *fee,
-                        kind: *kind,
-                    })
+                    .map(|((offset, fee), kind)| Point { offset: *offset, fee: *fee, kind: *kind })
                     .collect(),
             })
         };
@@ -484,11 +444,7 @@ fn data_section(sections: &Sections<'_>, code: &mut Vec<u8>) -> Vec<DataSegment>
     let Some(data) = sections.data else {
         return Vec::new();
     };
-    RawSection {
-        id: SectionId::Data.into(),
-        data,
-    }
-    .append_to(code);
+    RawSection { id: SectionId::Data.into(), data }.append_to(code);
     let start = code.len() - data.len();
     let moved = |segment: &DataSegment| DataSegment {
         offset: segment.offset,
@@ -508,7 +464,7 @@ fn name_section(sections: &Sections<'_>, functions: &Functions) -> NameSection {
     }
     for (place, index) in (0..).zip(&functions.entered) {
         if let Some(name) = known.get(index) {
-            names.append(functions.all + SHIFT + place, name);
+            names.append(functions.entrance_at(place), name);
         }
     }
     let mut section = NameSection::new();

@@ -8,8 +8,9 @@
 //!   global and waits for none. Gas comes back in the global: whoever calls reads it again.
 //! - In between, gas is in a local. The global is written where somebody could look: before an operator
 //!   that may trap, before a call out of the module, before a failing charge, and on return.
-//! - A charge is a comparison, a branch to the end of the function, and a subtraction. The charges for the frame and for the first operators are
-//!   compared at once, as nothing that could be seen is between them.
+//! - A charge is a comparison and a subtraction; what happens when it fails is in a function of its own. The
+//!   charges for the frame and for the first operators are compared at once, as nothing that could be seen
+//!   is between them.
 //! - A loop without loops, calls and charges by operand in it is written twice: one copy for when there is
 //!   gas for all of its body, without comparisons, and one with them, for the last rounds before gas ends.
 
@@ -127,11 +128,17 @@ pub fn entrance(metered: u32, params: u32, globals: Globals) -> Vec<u8> {
     for param in 0..params {
         sink.local_get(param);
     }
-    sink.global_get(globals.gas)
-        .global_get(globals.stack)
-        .local_tee(stack)
-        .call(metered);
+    sink.global_get(globals.gas).global_get(globals.stack).local_tee(stack).call(metered);
     sink.local_get(stack).global_set(globals.stack).end();
+    out
+}
+
+/// Where charges end that could not be paid: takes the charge.
+pub fn failure() -> Vec<u8> {
+    let mut out = Vec::new();
+    0_u32.encode(&mut out);
+    let mut sink = InstructionSink::new(&mut out);
+    sink.local_get(0).call(GAS_EXHAUSTED).unreachable().end();
     out
 }
 
@@ -149,13 +156,12 @@ struct Writer<'a> {
     copied: usize,
     /// Whether the global may have another value than the local.
     stale: bool,
-    /// The blocks that are open within the one that failing charges branch out of: whether a branch to
-    /// them takes values along.
+    /// The blocks that are open: whether a branch to them takes values along.
     labels: Vec<bool>,
     /// Gas that is still to be subtracted from the local.
     owed: i64,
-    /// Whether any charge branches out of it.
-    fails: bool,
+    /// How many subtractions there were since the last break.
+    chain: u32,
 }
 
 /// Indices of the meters' locals.
@@ -165,7 +171,7 @@ struct Locals {
     gas: u32,
     /// Stack left.
     stack: u32,
-    /// What a charge was, for when it fails.
+    /// A charge by operand. Inner loops have none in them.
     charge: u32,
     /// The operand.
     count: u32,
@@ -180,17 +186,9 @@ struct Locals {
 }
 
 impl Locals {
-    /// Types of the locals behind the function's own. The first serves charges; the others serve charges by
-    /// operand and inner loops, which have no charges by operand in them.
-    const SCRATCH: [ValType; 7] = [
-        ValType::I64,
-        ValType::I32,
-        ValType::I64,
-        ValType::I32,
-        ValType::I64,
-        ValType::F32,
-        ValType::F64,
-    ];
+    /// Types of the locals behind the function's own, for charges by operand and inner loops.
+    const SCRATCH: [ValType; 6] =
+        [ValType::I64, ValType::I32, ValType::I32, ValType::I64, ValType::F32, ValType::F64];
 
     /// The local that a value of type `ty` waits in.
     fn value(&self, ty: ValType) -> Option<u32> {
@@ -220,24 +218,14 @@ impl<'a> Writer<'a> {
         }
         let end = reader.original_position();
 
-        // A constant charge at the first operator is the prologue's.
-        let mut charges = function.points.iter().filter(|point| point.charges());
-        let fails = charges.any(|point| point.offset > end || point.fee.linear != 0);
         let shape = function.shape;
-        let scratch: &[ValType] = match &Locals::SCRATCH {
-            all if shape.charges_by_operand || !shape.inner_loops.is_empty() => all,
-            [first, ..] if fails => std::slice::from_ref(first),
-            _ => &[],
-        };
+        let needed = shape.charges_by_operand || !shape.inner_loops.is_empty();
+        let scratch: &[ValType] = if needed { &Locals::SCRATCH } else { &[] };
         let before = u64::from(function.params) + METER_PARAMS.len() as u64 + declared;
         let found = before + scratch.len() as u64;
         if found > MAX_LOCALS {
             let function = function.index;
-            return Err(MeterError::TooManyLocals {
-                function,
-                found,
-                allowed: MAX_LOCALS,
-            });
+            return Err(MeterError::TooManyLocals { function, found, allowed: MAX_LOCALS });
         }
         let before = before as u32;
 
@@ -256,10 +244,10 @@ impl<'a> Writer<'a> {
                 gas: function.params,
                 stack: function.params + 1,
                 charge: before,
+                limit: before,
                 count: before + 1,
                 address: before + 1,
-                limit: before + 2,
-                values: before + 3,
+                values: before + 2,
                 first_moved: function.params,
             },
             out,
@@ -269,7 +257,7 @@ impl<'a> Writer<'a> {
             stale: true,
             labels: Vec::new(),
             owed: 0,
-            fails,
+            chain: 0,
         })
     }
 
@@ -277,19 +265,11 @@ impl<'a> Writer<'a> {
     fn prologue(&mut self) -> Result<(), MeterError> {
         let Locals { stack, .. } = self.locals;
         let bytes = self.function.stack_bytes.cast_signed();
-        self.sink()
-            .local_get(stack)
-            .i64_const(bytes)
-            .i64_lt_u()
-            .if_(BlockType::Empty);
+        self.sink().local_get(stack).i64_const(bytes).i64_lt_u().if_(BlockType::Empty);
         self.write_global();
         self.sink().call(STACK_EXHAUSTED).unreachable().end();
         if self.function.shape.calls {
-            self.sink()
-                .local_get(stack)
-                .i64_const(bytes)
-                .i64_sub()
-                .local_set(stack);
+            self.sink().local_get(stack).i64_const(bytes).i64_sub().local_set(stack);
         }
         let mut charges = vec![self.function.frame_gas];
         while let Some(point) = self.next_point(self.copied + 1) {
@@ -300,28 +280,12 @@ impl<'a> Writer<'a> {
             charges.push(point.fee.constant);
         }
         self.charge_at_once(&charges, self.copied)?;
-        if self.fails {
-            self.sink().block(BlockType::Empty);
-        }
         if self.function.shape.branches_out {
             let results = self.function.results;
             self.sink().block(results);
             self.labels.push(!matches!(results, BlockType::Empty));
         }
         Ok(())
-    }
-
-    /// What comes behind the function's own code.
-    fn epilogue(&mut self) {
-        if self.function.shape.branches_out {
-            self.stale = true;
-            self.sink().end();
-        }
-        self.update_global();
-        if self.fails {
-            self.sink().return_().end();
-            self.fail();
-        }
     }
 
     /// Writes the operators up to `end`, with their charges.
@@ -380,8 +344,7 @@ impl<'a> Writer<'a> {
                 }
                 Operator::Loop { blockty } => {
                     // A branch to a loop takes its parameters along.
-                    self.labels
-                        .push(matches!(blockty, wasmparser::BlockType::FuncType(_)));
+                    self.labels.push(matches!(blockty, wasmparser::BlockType::FuncType(_)));
                     self.stale = true;
                     if let Some(inner) = self.next_inner_loop(start) {
                         self.copy_to(start);
@@ -390,7 +353,11 @@ impl<'a> Writer<'a> {
                 }
                 Operator::End if operators.eof() => {
                     self.copy_to(start);
-                    self.epilogue();
+                    if self.function.shape.branches_out {
+                        self.stale = true;
+                        self.sink().end();
+                    }
+                    self.update_global();
                     self.copy_to(next);
                 }
                 Operator::MemoryGrow { .. } => {
@@ -398,10 +365,7 @@ impl<'a> Writer<'a> {
                     if let Memory::Growing = self.function.memory {
                         let global = self.globals.memory_bytes;
                         let mut sink = self.sink();
-                        sink.memory_size(0)
-                            .i64_extend_i32_u()
-                            .i64_const(16)
-                            .i64_shl();
+                        sink.memory_size(0).i64_extend_i32_u().i64_const(16).i64_shl();
                         sink.global_set(global);
                     }
                 }
@@ -454,11 +418,7 @@ impl<'a> Writer<'a> {
 
     /// Writes the function's own code up to `offset`.
     fn copy_to(&mut self, offset: usize) {
-        let code = self
-            .function
-            .code
-            .get(self.copied..offset)
-            .unwrap_or_default();
+        let code = self.function.code.get(self.copied..offset).unwrap_or_default();
         self.out.extend_from_slice(code);
         self.copied = offset;
     }

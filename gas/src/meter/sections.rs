@@ -45,10 +45,7 @@ pub struct Sections<'a> {
 impl<'a> Sections<'a> {
     /// Reads the sections of a valid module.
     pub fn read(code: &'a [u8]) -> Result<Sections<'a>, MeterError> {
-        let mut sections = Sections {
-            code,
-            ..Sections::default()
-        };
+        let mut sections = Sections { code, ..Sections::default() };
         for payload in Parser::new(0).parse_all(code) {
             sections.add(payload?)?;
         }
@@ -75,9 +72,7 @@ impl<'a> Sections<'a> {
         match payload {
             Payload::Version { .. } | Payload::CodeSectionStart { .. } | Payload::End(_) => {}
             Payload::TypeSection(reader) => {
-                self.types = reader
-                    .into_iter_err_on_gc_types()
-                    .collect::<Result<_, _>>()?;
+                self.types = reader.into_iter_err_on_gc_types().collect::<Result<_, _>>()?;
             }
             Payload::ImportSection(reader) => {
                 for import in reader {
@@ -116,10 +111,7 @@ impl<'a> Sections<'a> {
             }
             other => {
                 let offset = other.as_section().map_or(0, |(_, range)| range.start);
-                return Err(invalid(
-                    offset,
-                    "a section that a contract cannot have".to_owned(),
-                ));
+                return Err(invalid(offset, "a section that a contract cannot have".to_owned()));
             }
         }
         Ok(())
@@ -134,11 +126,7 @@ impl<'a> Sections<'a> {
                 }
                 let ty = self.function_type(type_index)?;
                 let (params, results) = (ty.params().to_vec(), ty.results().to_vec());
-                self.imports.push(FunctionImport {
-                    name,
-                    params,
-                    results,
-                });
+                self.imports.push(FunctionImport { name, params, results });
                 self.function_types.push(type_index);
                 return Ok(());
             }
@@ -167,10 +155,7 @@ impl<'a> Sections<'a> {
             }
             let end = data.range.end.saturating_sub(section.start);
             let range = end.saturating_sub(data.data.len())..end;
-            self.active_data.push(super::DataSegment {
-                offset: value.cast_unsigned(),
-                range,
-            });
+            self.active_data.push(super::DataSegment { offset: value.cast_unsigned(), range });
         }
         Ok(())
     }

@@ -69,14 +69,7 @@ impl Survey {
                 Operator::Block { .. } | Operator::If { .. } => depth += 1,
                 Operator::Loop { blockty: ty } => {
                     depth += 1;
-                    candidate = Some((
-                        InnerLoop {
-                            start,
-                            body: (end, end),
-                            ty,
-                        },
-                        depth,
-                    ));
+                    candidate = Some((InnerLoop { start, body: (end, end), ty }, depth));
                 }
                 Operator::End => {
                     if let Some((inner, _)) = candidate.take_if(|(_, within)| *within == depth) {

@@ -37,10 +37,7 @@ pub const CORPUS: &[(&str, &str)] = &[
         r#"(module (func (export "main") (param i32)
             (loop (br_if 0 (local.tee 0 (i32.and (i32.sub (local.get 0) (i32.const 1)) (i32.const 15)))))))"#,
     ),
-    (
-        "endless loop",
-        r#"(module (func (export "main") (loop (br 0))))"#,
-    ),
+    ("endless loop", r#"(module (func (export "main") (loop (br 0))))"#),
     (
         "branch table",
         r#"(module (func (export "main") (param i32) (result i32)

@@ -24,30 +24,15 @@ fn meter_code(
     private: bool,
 ) -> Result<MeteredModule, MeterError> {
     let config = config();
-    MeteredModule::meter(
-        code,
-        &MeterOptions {
-            config: &config,
-            memory,
-            private_features: private,
-        },
-    )
+    MeteredModule::meter(code, &MeterOptions { config: &config, memory, private_features: private })
 }
 
 fn public(text: &str) -> Result<MeteredModule, MeterError> {
-    meter_code(
-        &wat::parse_str(text).expect("text of a module"),
-        MemoryPolicy::Near,
-        false,
-    )
+    meter_code(&wat::parse_str(text).expect("text of a module"), MemoryPolicy::Near, false)
 }
 
 fn private(text: &str) -> Result<MeteredModule, MeterError> {
-    meter_code(
-        &wat::parse_str(text).expect("text of a module"),
-        MemoryPolicy::Declared,
-        true,
-    )
+    meter_code(&wat::parse_str(text).expect("text of a module"), MemoryPolicy::Declared, true)
 }
 
 fn assert_valid(code: &[u8], private: bool) {
@@ -57,27 +42,18 @@ fn assert_valid(code: &[u8], private: bool) {
         | WasmFeatures::SATURATING_FLOAT_TO_INT
         | WasmFeatures::REFERENCE_TYPES
         | WasmFeatures::BULK_MEMORY;
-    features.set(
-        WasmFeatures::MULTI_VALUE | WasmFeatures::WIDE_ARITHMETIC,
-        private,
-    );
-    Validator::new_with_features(features)
-        .validate_all(code)
-        .expect("metered code is valid");
+    features.set(WasmFeatures::MULTI_VALUE | WasmFeatures::WIDE_ARITHMETIC, private);
+    Validator::new_with_features(features).validate_all(code).expect("metered code is valid");
 }
 
 fn exports(code: &[u8]) -> Vec<(String, ExternalKind, u32)> {
-    let payloads = Parser::new(0)
-        .parse_all(code)
-        .map(|payload| payload.expect("valid Wasm"));
+    let payloads = Parser::new(0).parse_all(code).map(|payload| payload.expect("valid Wasm"));
     let sections = payloads.filter_map(|payload| match payload {
         Payload::ExportSection(reader) => Some(reader),
         _ => None,
     });
     let exports = sections.flatten().map(|export| export.expect("an export"));
-    exports
-        .map(|export| (export.name.to_owned(), export.kind, export.index))
-        .collect()
+    exports.map(|export| (export.name.to_owned(), export.kind, export.index)).collect()
 }
 
 #[test]
@@ -107,9 +83,7 @@ fn the_meters_come_first_among_the_imports_and_the_modules_own_follow() {
             ours("b", vec![], vec![]),
         ]
     );
-    let payloads = Parser::new(0)
-        .parse_all(&module.code)
-        .map(|payload| payload.expect("valid"));
+    let payloads = Parser::new(0).parse_all(&module.code).map(|payload| payload.expect("valid"));
     let imports: Vec<String> = payloads
         .filter_map(|payload| match payload {
             Payload::ImportSection(reader) => Some(reader),
@@ -119,15 +93,7 @@ fn the_meters_come_first_among_the_imports_and_the_modules_own_follow() {
         .map(|import| import.expect("an import"))
         .map(|import| format!("{}.{}", import.module, import.name))
         .collect();
-    assert_eq!(
-        imports,
-        [
-            "internal.gas_exhausted",
-            "internal.stack_exhausted",
-            "env.a",
-            "env.b"
-        ]
-    );
+    assert_eq!(imports, ["internal.gas_exhausted", "internal.stack_exhausted", "env.a", "env.b"]);
 }
 
 #[test]
@@ -144,10 +110,7 @@ fn names_that_clash_with_the_meters_exports_are_kept_apart() {
     let entrances: Vec<(String, ExternalKind)> =
         entrances.map(|(name, kind, _)| (name, kind)).collect();
     let expected = ["\0gas", "\0memory", "\0global.0", "\0start", "start"];
-    assert_eq!(
-        entrances,
-        expected.map(|name| (name.to_owned(), ExternalKind::Func))
-    );
+    assert_eq!(entrances, expected.map(|name| (name.to_owned(), ExternalKind::Func)));
     let others: Vec<(String, ExternalKind, u32)> =
         exports(&module.code).into_iter().skip(5).collect();
     let expected = [
@@ -157,49 +120,25 @@ fn names_that_clash_with_the_meters_exports_are_kept_apart() {
         ("global.0", ExternalKind::Global, 0),
         ("global.1", ExternalKind::Global, 2),
     ];
-    assert_eq!(
-        others,
-        expected.map(|(name, kind, index)| (name.to_owned(), kind, index))
-    );
+    assert_eq!(others, expected.map(|(name, kind, index)| (name.to_owned(), kind, index)));
     assert!(module.has_start);
     assert_eq!(module.reset.mutable_globals, 2);
-    let functions: Vec<(&str, bool)> = module
-        .functions
-        .iter()
-        .map(|(name, method)| (name.as_str(), *method))
-        .collect();
-    assert_eq!(
-        functions,
-        [
-            ("gas", true),
-            ("global.0", true),
-            ("memory", false),
-            ("start", true)
-        ]
-    );
+    let functions: Vec<(&str, bool)> =
+        module.functions.iter().map(|(name, method)| (name.as_str(), *method)).collect();
+    assert_eq!(functions, [("gas", true), ("global.0", true), ("memory", false), ("start", true)]);
 }
 
 #[test]
 fn memory_is_nears_or_what_the_module_declares_within_nears_limit() {
     let config = config();
-    let (initial, max) = (
-        config.limit_config.initial_memory_pages,
-        config.limit_config.max_memory_pages,
-    );
+    let (initial, max) =
+        (config.limit_config.initial_memory_pages, config.limit_config.max_memory_pages);
     let pages = |module: Result<MeteredModule, MeterError>| {
         let module = module.expect("a module");
-        assert!(
-            exports(&module.code)
-                .iter()
-                .any(|(name, ..)| name == export::MEMORY)
-        );
+        assert!(exports(&module.code).iter().any(|(name, ..)| name == export::MEMORY));
         (module.initial_pages, module.max_pages)
     };
-    for text in [
-        "(module)",
-        "(module (memory 3))",
-        "(module (memory 3 60000))",
-    ] {
+    for text in ["(module)", "(module (memory 3))", "(module (memory 3 60000))"] {
         assert_eq!(pages(public(text)), (initial, max), "{text}");
     }
     assert_eq!(pages(private("(module)")), (0, 0));
@@ -207,13 +146,7 @@ fn memory_is_nears_or_what_the_module_declares_within_nears_limit() {
     assert_eq!(pages(private("(module (memory 3 7))")), (3, 7));
     assert_eq!(pages(private("(module (memory 3 60000))")), (3, max));
     let error = private("(module (memory 60000))").expect_err("too large");
-    assert_eq!(
-        error,
-        MeterError::MemoryTooLarge {
-            found: 60_000,
-            allowed: max
-        }
-    );
+    assert_eq!(error, MeterError::MemoryTooLarge { found: 60_000, allowed: max });
 }
 
 #[test]
@@ -225,21 +158,12 @@ fn the_reset_plan_names_the_bytes_of_every_active_segment() {
     );
     let module = module.expect("a module");
     let text = |segment: &DataSegment| {
-        let bytes = module
-            .code
-            .get(segment.range.clone())
-            .expect("within the code");
-        (
-            segment.offset,
-            String::from_utf8(bytes.to_vec()).expect("text"),
-        )
+        let bytes = module.code.get(segment.range.clone()).expect("within the code");
+        (segment.offset, String::from_utf8(bytes.to_vec()).expect("text"))
     };
     let data: Vec<(u32, String)> = module.reset.data.iter().map(text).collect();
     let expected = [(16, "hello"), (4_294_967_280, ""), (3, "x")];
-    assert_eq!(
-        data,
-        expected.map(|(offset, text)| (offset, text.to_owned()))
-    );
+    assert_eq!(data, expected.map(|(offset, text)| (offset, text.to_owned())));
 }
 
 #[test]
@@ -254,10 +178,7 @@ fn an_instance_can_be_reused_unless_tables_are_written_or_segments_dropped() {
     };
     assert_eq!(plan(""), (true, false));
     assert_eq!(plan("(drop (memory.grow (i32.const 1)))"), (true, true));
-    assert_eq!(
-        plan("(memory.fill (i32.const 1) (i32.const 1) (i32.const 1))"),
-        (true, false)
-    );
+    assert_eq!(plan("(memory.fill (i32.const 1) (i32.const 1) (i32.const 1))"), (true, false));
     for body in [
         "(table.set (i32.const 0) (ref.null func))",
         "(drop (table.grow (ref.null func) (i32.const 1)))",
@@ -283,29 +204,15 @@ fn names_of_functions_are_kept_and_other_custom_sections_dropped() {
         let Payload::CustomSection(reader) = payload.expect("valid") else {
             continue;
         };
-        let KnownCustom::Name(subsections) = reader.as_known() else {
-            panic!("{}", reader.name())
-        };
+        let KnownCustom::Name(subsections) = reader.as_known() else { panic!("{}", reader.name()) };
         for subsection in subsections {
-            let Name::Function(map) = subsection.expect("a name") else {
-                panic!("functions only")
-            };
+            let Name::Function(map) = subsection.expect("a name") else { panic!("functions only") };
             names.extend(
-                map.into_iter()
-                    .map(|name| name.expect("a name"))
-                    .map(|n| (n.index, n.name)),
+                map.into_iter().map(|name| name.expect("a name")).map(|n| (n.index, n.name)),
             );
         }
     }
-    assert_eq!(
-        names,
-        [
-            (0, "gas_exhausted"),
-            (1, "stack_exhausted"),
-            (2, "imported"),
-            (3, "mine")
-        ]
-    );
+    assert_eq!(names, [(0, "gas_exhausted"), (1, "stack_exhausted"), (2, "imported"), (3, "mine")]);
 }
 
 #[test]
@@ -331,16 +238,11 @@ fn private_modules_may_use_wide_arithmetic_and_several_results() {
 fn imports_of_other_modules_and_kinds_are_refused_by_name() {
     let error = public(r#"(module (import "internal" "gas_exhausted" (func (param i64))))"#);
     let module = || "internal".to_owned();
-    let foreign = MeterError::ForeignImport {
-        module: module(),
-        name: "gas_exhausted".to_owned(),
-    };
+    let foreign = MeterError::ForeignImport { module: module(), name: "gas_exhausted".to_owned() };
     assert_eq!(error, Err(foreign));
-    for (import, kind) in [
-        ("(memory 1)", "memory"),
-        ("(table 1 funcref)", "table"),
-        ("(global i32)", "global"),
-    ] {
+    for (import, kind) in
+        [("(memory 1)", "memory"), ("(table 1 funcref)", "table"), ("(global i32)", "global")]
+    {
         let error = public(&format!(r#"(module (import "env" "it" {import}))"#));
         let (module, name) = ("env".to_owned(), "it".to_owned());
         assert_eq!(error, Err(MeterError::NotAFunction { module, name, kind }));
@@ -352,10 +254,7 @@ fn a_function_with_all_the_locals_there_can_be_has_no_room_for_the_meters() {
     let locals = |count: usize| format!("(module (func (local {})))", "i64 ".repeat(count));
     assert_valid(&public(&locals(49_000)).expect("a module").code, false);
     let error = public(&locals(50_000)).expect_err("one too many");
-    assert!(
-        matches!(error, MeterError::TooManyLocals { function: 0, .. }),
-        "{error}"
-    );
+    assert!(matches!(error, MeterError::TooManyLocals { function: 0, .. }), "{error}");
 }
 
 #[test]
@@ -364,16 +263,10 @@ fn prices_that_cannot_be_counted_are_refused() {
     let code = code.expect("text of a module");
     let mut config = config();
     config.linear_op_unit_cost = u64::MAX / 2;
-    let options = MeterOptions {
-        config: &config,
-        memory: MemoryPolicy::Near,
-        private_features: false,
-    };
+    let options =
+        MeterOptions { config: &config, memory: MemoryPolicy::Near, private_features: false };
     let error = MeteredModule::meter(&code, &options).expect_err("too expensive");
-    assert!(
-        matches!(error, MeterError::PriceTooHigh { function: 0, .. }),
-        "{error}"
-    );
+    assert!(matches!(error, MeterError::PriceTooHigh { function: 0, .. }), "{error}");
 }
 
 #[test]
@@ -382,11 +275,8 @@ fn work_that_is_free_is_not_metered() {
     config.make_free();
     for (name, text) in CORPUS {
         let code = wat::parse_str(text).expect(name);
-        let options = MeterOptions {
-            config: &config,
-            memory: MemoryPolicy::Near,
-            private_features: false,
-        };
+        let options =
+            MeterOptions { config: &config, memory: MemoryPolicy::Near, private_features: false };
         let module = MeteredModule::meter(&code, &options).expect(name);
         assert_valid(&module.code, false);
     }
@@ -394,11 +284,7 @@ fn work_that_is_free_is_not_metered() {
 
 #[test]
 fn fifty_thousand_blocks_are_metered_and_not_in_quadratic_time() {
-    let nested = format!(
-        "(module (func {}{}))",
-        "(block ".repeat(1_000),
-        ")".repeat(1_000)
-    );
+    let nested = format!("(module (func {}{}))", "(block ".repeat(1_000), ")".repeat(1_000));
     let flat = format!("(module (func {}))", "(block (br 0))".repeat(50_000));
     for text in [nested, flat] {
         assert_valid(&public(&text).expect("a module").code, false);

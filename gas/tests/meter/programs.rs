@@ -21,11 +21,7 @@ struct Program {
 
 impl Program {
     fn new(bytes: Vec<u8>) -> Program {
-        Program {
-            bytes: bytes.into_iter(),
-            depth: 0,
-            result: false,
-        }
+        Program { bytes: bytes.into_iter(), depth: 0, result: false }
     }
 
     fn module(&mut self) -> String {
@@ -51,11 +47,7 @@ impl Program {
     fn body(&mut self, result: bool) -> String {
         self.result = result;
         let statements = self.statements(0);
-        if result {
-            format!("{statements} {}", self.i32())
-        } else {
-            statements
-        }
+        if result { format!("{statements} {}", self.i32()) } else { statements }
     }
 
     fn pick(&mut self, choices: u8) -> u8 {
@@ -75,10 +67,7 @@ impl Program {
 
     fn statements(&mut self, labels: u32) -> String {
         let count = self.pick(4);
-        (0..count)
-            .map(|_| self.statement(labels))
-            .collect::<Vec<_>>()
-            .join("\n")
+        (0..count).map(|_| self.statement(labels)).collect::<Vec<_>>().join("\n")
     }
 
     /// `labels` blocks without results are open.
@@ -93,12 +82,7 @@ impl Program {
             2 => format!("(local.set 2 {})", self.i64()),
             3 => format!("(local.set 4 {})", self.f64()),
             4 => format!("(global.set $g {})", self.i32()),
-            5 => format!(
-                "(i32.store offset={} {} {})",
-                self.pick(64),
-                self.i32(),
-                self.i32()
-            ),
+            5 => format!("(i32.store offset={} {} {})", self.pick(64), self.i32(), self.i32()),
             6 => format!("(i64.store8 {} {})", self.i32(), self.i64()),
             7 => format!("(if {} (then {}))", self.i32(), self.statements(labels + 1)),
             8 => {
@@ -110,11 +94,7 @@ impl Program {
                 "(loop {} (br_if 0 (i32.and (local.tee 1 (i32.add (local.get 1) (i32.const 1))) (i32.const 7))))",
                 self.statements(labels + 1)
             ),
-            11 => format!(
-                "(loop {} (br_if 0 {}))",
-                self.statements(labels + 1),
-                self.i32()
-            ),
+            11 => format!("(loop {} (br_if 0 {}))", self.statements(labels + 1), self.i32()),
             12 => format!("(block {})", self.statements(labels + 1)),
             13 | 14 if labels > 0 => {
                 let label = self.pick(labels.min(200) as u8);
@@ -122,10 +102,7 @@ impl Program {
             }
             15 if labels > 0 => format!("(br {})", self.pick(labels.min(200) as u8)),
             16 if labels > 1 => {
-                let (a, b) = (
-                    self.pick(labels.min(200) as u8),
-                    self.pick(labels.min(200) as u8),
-                );
+                let (a, b) = (self.pick(labels.min(200) as u8), self.pick(labels.min(200) as u8));
                 format!("(br_table {a} {b} {a} {})", self.i32())
             }
             17 => format!("(if {} (then (unreachable)))", self.i32()),

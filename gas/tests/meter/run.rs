@@ -68,21 +68,15 @@ const NEAR: Meter = Meter {
     start: "start",
     link: |linker| {
         let internal = "internal";
-        linker.func_wrap(
-            internal,
-            "finite_wasm_gas_exhausted",
-            |caller: Caller<'_, Log>| stop(caller, End::OutOfGas { charge: -1 }),
-        )?;
-        linker.func_wrap(
-            internal,
-            "finite_wasm_stack_exhausted",
-            |caller: Caller<'_, Log>| stop(caller, End::OutOfStack),
-        )?;
-        linker.func_wrap(
-            internal,
-            "finite_wasm_gas",
-            |caller: Caller<'_, Log>, charge: i64| stop(caller, End::OutOfGas { charge }),
-        )?;
+        linker.func_wrap(internal, "finite_wasm_gas_exhausted", |caller: Caller<'_, Log>| {
+            stop(caller, End::OutOfGas { charge: -1 })
+        })?;
+        linker.func_wrap(internal, "finite_wasm_stack_exhausted", |caller: Caller<'_, Log>| {
+            stop(caller, End::OutOfStack)
+        })?;
+        linker.func_wrap(internal, "finite_wasm_gas", |caller: Caller<'_, Log>, charge: i64| {
+            stop(caller, End::OutOfGas { charge })
+        })?;
         Ok(())
     },
 };
@@ -133,33 +127,21 @@ fn instantiate(engine: &Engine, code: &[u8], meter: &Meter) -> (Store<Log>, Inst
         if !linked.insert(name.clone()) {
             continue;
         }
-        let ty = import
-            .ty()
-            .func()
-            .expect("only functions are imported")
-            .clone();
+        let ty = import.ty().func().expect("only functions are imported").clone();
         let function = move |mut caller: Caller<'_, Log>, _: &[Val], results: &mut [Val]| {
             let left = gas_left(&caller, gas);
             caller.data_mut().at_calls.push((name.clone(), left));
             // A function of the host's costs something, and says how often it was called.
             let meter = global(&caller, gas).expect("the meter");
-            meter
-                .set(&mut caller, Val::I64(left - left.min(1_000)))
-                .expect("it is mutable");
+            meter.set(&mut caller, Val::I64(left - left.min(1_000))).expect("it is mutable");
             let calls = caller.data().at_calls.len() as i32;
-            results
-                .iter_mut()
-                .for_each(|result| *result = Val::I32(calls % 5));
+            results.iter_mut().for_each(|result| *result = Val::I32(calls % 5));
             Ok(())
         };
-        linker
-            .func_new("env", import.name(), ty, function)
-            .expect("each name once");
+        linker.func_new("env", import.name(), ty, function).expect("each name once");
     }
     let mut store = Store::new(engine, Log::default());
-    let instance = linker
-        .instantiate_and_start(&mut store, &module)
-        .expect("it can be linked");
+    let instance = linker.instantiate_and_start(&mut store, &module).expect("it can be linked");
     (store, instance)
 }
 
@@ -169,14 +151,9 @@ fn run(engine: &Engine, code: &[u8], meter: &Meter, argument: i32, gas: u64) -> 
     let main = instance.get_func(&store, "\0main")?;
     let ty = main.ty(&store);
     let arguments = vec![Val::I32(argument); ty.params().len()];
-    let mut results: Vec<Val> = ty
-        .results()
-        .iter()
-        .map(|ty| Val::default_for_ty(*ty))
-        .collect();
+    let mut results: Vec<Val> = ty.results().iter().map(|ty| Val::default_for_ty(*ty)).collect();
     let left = instance.get_global(&store, meter.gas).expect("the meter");
-    left.set(&mut store, Val::I64(gas as i64))
-        .expect("it is mutable");
+    left.set(&mut store, Val::I64(gas as i64)).expect("it is mutable");
     let start = instance.get_func(&store, meter.start);
     let started = start.map_or(Ok(()), |start| start.call(&mut store, &[], &mut []));
     let called = started.and_then(|()| main.call(&mut store, &arguments, &mut results));
@@ -185,9 +162,7 @@ fn run(engine: &Engine, code: &[u8], meter: &Meter, argument: i32, gas: u64) -> 
         (None, Ok(())) => End::Returned(results.iter().map(|value| format!("{value:?}")).collect()),
         (None, Err(error)) => End::Trapped(error.to_string()),
     };
-    let memory = instance
-        .get_memory(&store, meter.memory)
-        .expect("every module has one");
+    let memory = instance.get_memory(&store, meter.memory).expect("every module has one");
     let bytes = memory.data(&store);
     let bytes = bytes.iter().enumerate().filter(|(_, byte)| **byte != 0);
     let bytes = bytes.map(|(at, byte)| (at, *byte)).take(1 << 12).collect();
@@ -210,19 +185,10 @@ fn config() -> Config {
 /// Runs `code` under both meters; gives how the run ended.
 fn assert_same_run(engine: &Engine, code: &[u8], argument: i32, gas: u64) -> Option<End> {
     let config = config();
-    let options = MeterOptions {
-        config: &config,
-        memory: MemoryPolicy::Near,
-        private_features: false,
-    };
+    let options =
+        MeterOptions { config: &config, memory: MemoryPolicy::Near, private_features: false };
     let near = near_vm_runner::prepare::prepare_contract(code, &config, VMKind::Wasmtime);
-    let near = run(
-        engine,
-        &near.expect("NEAR accepts it"),
-        &NEAR,
-        argument,
-        gas,
-    );
+    let near = run(engine, &near.expect("NEAR accepts it"), &NEAR, argument, gas);
     let ours = MeteredModule::meter(code, &options).expect("so do we");
     let ours = run(engine, &ours.code, &OURS, argument, gas);
     assert_eq!(near, ours, "argument {argument}, gas {gas}");
@@ -257,10 +223,7 @@ fn the_corpus_runs_out_of_gas_at_the_same_charge_as_under_near() {
 #[test]
 fn recursion_without_end_stops_at_the_stack_limit_and_not_before() {
     let engine = interpreter();
-    let (_, text) = CORPUS
-        .iter()
-        .find(|(name, _)| *name == "endless recursion")
-        .expect("there");
+    let (_, text) = CORPUS.iter().find(|(name, _)| *name == "endless recursion").expect("there");
     let code = wat::parse_str(text).expect("a module");
     let end = assert_same_run(&engine, &code, 0, 1_000_000 * OPERATOR);
     assert_eq!(end, Some(End::OutOfStack));

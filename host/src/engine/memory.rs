@@ -4,6 +4,7 @@
 
 use super::PAGE_BYTES;
 use crate::HostFault;
+use cotenant_gas::export;
 use std::cell::RefCell;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -198,14 +199,9 @@ impl Anatomy {
         self.memory.as_ref().map(|memory| memory.limit_pages.clone()).unwrap_or_default()
     }
 
-    /// Number of globals.
-    pub(super) fn globals(&self) -> usize {
-        self.globals.len()
-    }
-
-    /// Where a global lives. Valid as long as the instance.
-    pub(super) fn global(&self, index: usize) -> *mut u64 {
-        self.globals[index].as_ptr().cast()
+    /// Where the gas meter lives. Valid as long as the instance.
+    pub(super) fn gas(&self) -> *mut u64 {
+        self.globals[self.globals.len() - export::METER_GLOBALS].as_ptr().cast()
     }
 
     /// Raw values of all globals.

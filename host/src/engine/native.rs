@@ -206,7 +206,7 @@ impl NativeInstance {
     }
 
     fn gas(&self) -> *mut u64 {
-        self.link.anatomy.global(self.link.anatomy.globals() - 2)
+        self.link.anatomy.gas()
     }
 
     fn method(&mut self, name: &str) -> Option<TypedFunction<(), ()>> {
@@ -298,7 +298,7 @@ fn cross<T>(
         // so nobody writes to it while the slice lives.
         let memory = unsafe { std::slice::from_raw_parts_mut(base, length) };
         // SAFETY: the gas global lives in the instance, whose guest waits for us.
-        let gas = unsafe { &mut *anatomy.global(anatomy.globals() - 2) };
+        let gas = unsafe { &mut *anatomy.gas() };
         // SAFETY: `run` keeps what this points to alive and lets nobody else use it until the guest ends.
         Some(f(unsafe { &mut *calls.as_ptr() }, Guest { memory, gas }))
     });

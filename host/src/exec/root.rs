@@ -357,11 +357,8 @@ impl Root {
             Ok(_) => Ok(()),
             Err(failure) => Err(failure.to_sync_error()),
         };
-        let mut finished = tree.finish(result, ending.report, ending.logs);
+        let finished = tree.finish(result, ending.report, ending.logs);
         let used = ending.report.burnt.saturating_add(ending.report.reserved);
-        if let Some(effects) = &mut finished.effects {
-            share_unused_gas(&mut effects.receipts, self.context.gas.saturating_sub(used));
-        }
         let (return_data, abort) = match ending.result {
             Ok(data) => (data, None),
             Err(failure) => (ReturnData::None, Some(failure.to_abort(&namespace))),
@@ -376,32 +373,6 @@ impl Root {
             ledger: finished.ledger,
             tree: finished.tree,
         }
-    }
-}
-
-/// Shares the gas that a root call leaves unused out over its weighted function calls, as NEAR's runtime
-/// does: in proportion, the rest to the last.
-fn share_unused_gas(receipts: &mut [PendingReceipt], unused: u64) {
-    let mut weighted: Vec<(&mut u64, u64)> = receipts
-        .iter_mut()
-        .flat_map(|receipt| &mut receipt.actions)
-        .filter_map(|action| match action {
-            Action::FunctionCall { gas, weight, .. } if *weight > 0 => Some((gas, *weight)),
-            _ => None,
-        })
-        .collect();
-    let sum: u128 = weighted.iter().map(|(_, weight)| u128::from(*weight)).sum();
-    if sum == 0 {
-        return;
-    }
-    let mut shared = 0;
-    for (gas, weight) in &mut weighted {
-        let share = (u128::from(unused) * u128::from(*weight) / sum) as u64;
-        **gas = gas.saturating_add(share);
-        shared += share;
-    }
-    if let Some((gas, _)) = weighted.last_mut() {
-        **gas = gas.saturating_add(unused - shared);
     }
 }
 

@@ -1,9 +1,20 @@
 //! Charging: the local with the gas that is left, and when the global has to have the same.
 
 use finite_wasm::Fee;
-use wasm_encoder::{BlockType, InstructionSink};
+use wasm_encoder::BlockType;
 
 use super::{Copy, GAS_EXHAUSTED, Locals, MeterError, Point, Writer};
+
+/// How many subtractions cranelift may fold into each other.
+const LONG_CHAIN: u32 = 32;
+
+/// What is subtracted from the gas that is left.
+enum Amount {
+    /// A constant.
+    Known(i64),
+    /// What is in the local for charges by operand.
+    Charged,
+}
 
 impl Writer<'_> {
     /// Charges the points before `next`, at the operator at `start`.
@@ -31,15 +42,11 @@ impl Writer<'_> {
     /// Charges `amount`, which is not 0.
     fn charge(&mut self, amount: u64, offset: usize) -> Result<(), MeterError> {
         let amount = self.sum(&[amount], offset)?;
-        let Locals { gas, charge, .. } = self.locals;
-        let depth = self.depth();
-        self.sink()
-            .local_get(gas)
-            .i64_const(amount)
-            .local_tee(charge)
-            .i64_lt_u()
-            .br_if(depth);
-        self.pay(|sink| sink.local_get(charge));
+        let (gas, failure) = (self.locals.gas, self.functions.failure());
+        self.sink().local_get(gas).i64_const(amount).i64_lt_u().if_(BlockType::Empty);
+        self.write_global();
+        self.sink().i64_const(amount).call(failure).unreachable().end();
+        self.pay(Amount::Known(amount));
         Ok(())
     }
 
@@ -54,31 +61,14 @@ impl Writer<'_> {
             return Ok(());
         }
         let gas = self.locals.gas;
-        self.sink()
-            .local_get(gas)
-            .i64_const(all)
-            .i64_lt_u()
-            .if_(BlockType::Empty);
+        self.sink().local_get(gas).i64_const(all).i64_lt_u().if_(BlockType::Empty);
         self.write_global();
         for amount in amounts.iter().filter(|amount| **amount != 0) {
-            self.sink()
-                .i64_const(amount.cast_signed())
-                .call(GAS_EXHAUSTED);
+            self.sink().i64_const(amount.cast_signed()).call(GAS_EXHAUSTED);
         }
         self.sink().unreachable().end();
-        self.pay(|sink| sink.i64_const(all));
+        self.pay(Amount::Known(all));
         Ok(())
-    }
-
-    /// Where charges branch to that could not be paid.
-    pub(super) fn fail(&mut self) {
-        let Locals { gas, charge, .. } = self.locals;
-        let global = self.globals.gas;
-        self.sink().local_get(gas).global_set(global);
-        self.sink()
-            .local_get(charge)
-            .call(GAS_EXHAUSTED)
-            .unreachable();
     }
 
     /// Charges for an operator by its last operand, which is an `i32`.
@@ -88,50 +78,56 @@ impl Writer<'_> {
         if most > i64::MAX as u128 {
             return Err(self.too_high(point.offset));
         }
-        let Locals {
-            gas, charge, count, ..
-        } = self.locals;
-        self.sink()
-            .local_tee(count)
-            .i64_extend_i32_u()
-            .i64_const(linear.cast_signed())
-            .i64_mul();
-        self.sink()
-            .i64_const(constant.cast_signed())
-            .i64_add()
-            .local_tee(charge);
-        let depth = self.depth();
-        self.sink().local_get(gas).i64_gt_u().br_if(depth);
-        self.pay(|sink| sink.local_get(charge));
+        let Locals { gas, charge, count, .. } = self.locals;
+        self.sink().local_tee(count).i64_extend_i32_u().i64_const(linear.cast_signed()).i64_mul();
+        self.sink().i64_const(constant.cast_signed()).i64_add().local_tee(charge);
+        let failure = self.functions.failure();
+        self.sink().local_get(gas).i64_gt_u().if_(BlockType::Empty);
+        self.write_global();
+        self.sink().local_get(charge).call(failure).unreachable().end();
+        self.pay(Amount::Charged);
         self.sink().local_get(count);
         Ok(())
     }
 
-    /// Subtracts what `amount` puts on the stack.
-    pub(super) fn pay(
-        &mut self,
-        amount: impl for<'s, 'b> FnOnce(&'s mut InstructionSink<'b>) -> &'s mut InstructionSink<'b>,
-    ) {
-        let gas = self.locals.gas;
+    fn pay(&mut self, amount: Amount) {
+        let Locals { gas, charge, .. } = self.locals;
         let mut sink = self.sink();
         sink.local_get(gas);
-        amount(&mut sink).i64_sub().local_set(gas);
+        match amount {
+            Amount::Known(amount) => sink.i64_const(amount),
+            Amount::Charged => sink.local_get(charge),
+        };
+        sink.i64_sub().local_set(gas);
         self.stale = true;
+        self.break_chain();
+    }
+
+    /// Cranelift folds the differences of differences of a long function into each other, in more than
+    /// linear time. A branch that is never taken hides one from the next: gas is never above `i64::MAX`.
+    fn break_chain(&mut self) {
+        self.chain += 1;
+        if self.chain == LONG_CHAIN {
+            self.chain = 0;
+            let gas = self.locals.gas;
+            self.sink()
+                .local_get(gas)
+                .i64_const(-1)
+                .i64_eq()
+                .if_(BlockType::Empty)
+                .i64_const(0)
+                .local_set(gas)
+                .end();
+        }
     }
 
     pub(super) fn sum(&self, charges: &[u64], offset: usize) -> Result<i64, MeterError> {
-        let sum = charges
-            .iter()
-            .try_fold(0_u64, |sum, charge| sum.checked_add(*charge));
-        sum.and_then(|sum| i64::try_from(sum).ok())
-            .ok_or_else(|| self.too_high(offset))
+        let sum = charges.iter().try_fold(0_u64, |sum, charge| sum.checked_add(*charge));
+        sum.and_then(|sum| i64::try_from(sum).ok()).ok_or_else(|| self.too_high(offset))
     }
 
     pub(super) fn too_high(&self, offset: usize) -> MeterError {
-        MeterError::PriceTooHigh {
-            function: self.function.index,
-            offset,
-        }
+        MeterError::PriceTooHigh { function: self.function.index, offset }
     }
 
     /// The next point before `end`.
@@ -151,10 +147,7 @@ impl Writer<'_> {
     /// Whether the operator before `next` can be seen from outside. finite-wasm has a point behind each
     /// operator that can trap or have an effect, if only to keep the charges on its two sides apart.
     pub(super) fn may_trap(&self, next: usize) -> bool {
-        self.function
-            .points
-            .get(self.point)
-            .is_some_and(|point| point.offset == next)
+        self.function.points.get(self.point).is_some_and(|point| point.offset == next)
     }
 
     pub(super) fn read_global(&mut self) {
@@ -185,7 +178,7 @@ impl Writer<'_> {
     pub(super) fn pay_owed(&mut self) {
         let owed = self.owed;
         if owed != 0 {
-            self.pay(|sink| sink.i64_const(owed));
+            self.pay(Amount::Known(owed));
         }
     }
 
@@ -193,10 +186,5 @@ impl Writer<'_> {
     pub(super) fn settle(&mut self) {
         self.pay_owed();
         self.owed = 0;
-    }
-
-    /// How many blocks there are to leave for a charge that fails.
-    pub(super) fn depth(&self) -> u32 {
-        self.labels.len() as u32
     }
 }

@@ -65,10 +65,7 @@ impl Access {
             O::F64Store { memarg } => (memarg, 8, Some(F64)),
             _ => return None,
         };
-        Some(Access {
-            end: place.offset.saturating_add(bytes),
-            value,
-        })
+        Some(Access { end: place.offset.saturating_add(bytes), value })
     }
 }
 
@@ -99,26 +96,12 @@ impl<'a> Writer<'a> {
         let first_point = self.point;
         self.sink().local_get(gas).i64_const(all).i64_lt_u().if_(ty);
         self.labels.push(inner.ty != wasmparser::BlockType::Empty);
-        self.operators(
-            &mut operators.clone(),
-            end,
-            Some(Copy {
-                affordable: false,
-                depth: 0,
-            }),
-        )?;
+        self.operators(&mut operators.clone(), end, Some(Copy { affordable: false, depth: 0 }))?;
         self.copy_to(end);
         self.settle();
         self.sink().else_();
         (self.point, self.copied, self.stale) = (first_point, start, true);
-        self.operators(
-            operators,
-            end,
-            Some(Copy {
-                affordable: true,
-                depth: 0,
-            }),
-        )?;
+        self.operators(operators, end, Some(Copy { affordable: true, depth: 0 }))?;
         self.copy_to(end);
         self.settle();
         self.sink().end();
@@ -216,11 +199,7 @@ impl<'a> Writer<'a> {
             Memory::Growing => {
                 let end = access.end.cast_signed();
                 let mut sink = self.sink();
-                sink.i64_extend_i32_u()
-                    .local_get(limit)
-                    .i64_const(end)
-                    .i64_sub()
-                    .i64_gt_s();
+                sink.i64_extend_i32_u().local_get(limit).i64_const(end).i64_sub().i64_gt_s();
             }
         }
         let code = self.function.code.get(range).unwrap_or_default();
