@@ -11,14 +11,8 @@ const TARGET: &str = "wasm32-unknown-unknown";
 
 /// What an outer cargo, a clippy or a coverage run sets for the host's compiler, and what cargo tells this
 /// script about its own package. A guest built with it would differ from the same guest built without.
-const FOREIGN_VARIABLES: [&str; 6] = [
-    "CARGO_ENCODED_RUSTFLAGS",
-    "CARGO_INCREMENTAL",
-    "RUSTC",
-    "RUSTDOC",
-    "RUSTFLAGS",
-    "RUST_LOG",
-];
+const FOREIGN_VARIABLES: [&str; 6] =
+    ["CARGO_ENCODED_RUSTFLAGS", "CARGO_INCREMENTAL", "RUSTC", "RUSTDOC", "RUSTFLAGS", "RUST_LOG"];
 const FOREIGN_PREFIXES: [&str; 7] = [
     "CARGO_BUILD_",
     "CARGO_CFG_",
@@ -72,15 +66,11 @@ fn ensure_target() -> Result<(), String> {
     if target_is_installed()? {
         return Ok(());
     }
-    let added = Command::new("rustup")
-        .args(["target", "add", TARGET])
-        .status();
+    let added = Command::new("rustup").args(["target", "add", TARGET]).status();
     if added.is_ok_and(|status| status.success()) && target_is_installed()? {
         return Ok(());
     }
-    Err(format!(
-        "the guests need the target {TARGET}; run: rustup target add {TARGET}"
-    ))
+    Err(format!("the guests need the target {TARGET}; run: rustup target add {TARGET}"))
 }
 
 fn target_is_installed() -> Result<bool, String> {
@@ -112,18 +102,15 @@ fn build_packages(guests: &Path, out: &Path) -> Result<(), String> {
     for (name, _) in env::vars_os() {
         let name = name.to_string_lossy();
         if FOREIGN_VARIABLES.contains(&&*name)
-            || FOREIGN_PREFIXES
-                .iter()
-                .any(|prefix| name.starts_with(prefix))
+            || FOREIGN_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
         {
             cargo.env_remove(&*name);
         }
     }
     cargo.env("CARGO_ENCODED_RUSTFLAGS", path_flags(guests));
     // Output of a build script is shown when it fails, stderr in full.
-    let output = cargo
-        .output()
-        .map_err(|error| format!("cannot run cargo for the guests: {error}"))?;
+    let output =
+        cargo.output().map_err(|error| format!("cannot run cargo for the guests: {error}"))?;
     if !output.status.success() {
         eprintln!("{}", String::from_utf8_lossy(&output.stderr));
         return Err("the guests do not build; cargo's output is above".to_string());
@@ -132,14 +119,9 @@ fn build_packages(guests: &Path, out: &Path) -> Result<(), String> {
     for folder in [built.clone(), built.join("examples")] {
         for path in entries(&folder)? {
             // Cargo keeps a second copy of an example under its hash.
-            let is_hashed = path
-                .file_stem()
-                .is_some_and(|stem| stem.to_string_lossy().contains('-'));
-            if path
-                .extension()
-                .is_some_and(|extension| extension == "wasm")
-                && !is_hashed
-            {
+            let is_hashed =
+                path.file_stem().is_some_and(|stem| stem.to_string_lossy().contains('-'));
+            if path.extension().is_some_and(|extension| extension == "wasm") && !is_hashed {
                 copy_into(&path, out)?;
             }
         }

@@ -1,2 +1,111 @@
-//! Benchmarks.
-fn main() {}
+//! Benchmarks that need near-vm-runner's own runner (and so wasmtime), which the product's binary has not.
+//!
+//! `cotenant-bench calls [--json] [--runs N]`: starts, switches, calls, metering, on cranelift.
+//! `cotenant-bench soak [--json] [--runs N]`: soak at 10,000 loops here and on near-vm-runner.
+//! `cotenant-bench calibrate [--json] [--runs N] [--write]`: times of the sync-call functions on every engine
+//! and the gas that follows; `--write` prints the block for `gas/src/sync_costs.rs`.
+//! `cotenant-bench kernel NAME bare|metered [--runs N]`: one metering kernel, for callgrind.
+//!
+//! Everything runs on the one thread that made it: sessions and pooled instances do not leave theirs.
+
+mod calibrate;
+mod calls;
+mod metering;
+mod modules;
+mod near;
+mod soak;
+mod stats;
+mod table;
+mod world;
+
+use anyhow::{Context as _, Result, bail};
+use serde::Serialize;
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: cotenant-bench calls|soak|calibrate [--json] [--runs N] [--write]
+       cotenant-bench kernel fib|sieve|soak|hash_calls bare|metered [--runs N]";
+
+/// Runs of each measurement unless told.
+const RUNS: usize = 51;
+
+struct Arguments {
+    words: Vec<String>,
+    json: bool,
+    write: bool,
+    runs: usize,
+}
+
+fn arguments() -> Result<Arguments> {
+    let mut found = Arguments { words: Vec::new(), json: false, write: false, runs: RUNS };
+    let mut given = std::env::args().skip(1);
+    while let Some(argument) = given.next() {
+        match argument.as_str() {
+            "--json" => found.json = true,
+            "--write" => found.write = true,
+            "--runs" => {
+                let runs = given.next().context("--runs wants a number")?;
+                found.runs = runs.parse().ok().filter(|runs| *runs > 0).with_context(|| {
+                    format!("--runs is `{runs}`: it wants a number above 0")
+                })?;
+            }
+            option if option.starts_with('-') => bail!("no option `{option}`\n{USAGE}"),
+            word => found.words.push(word.to_owned()),
+        }
+    }
+    Ok(found)
+}
+
+fn print_json(report: &impl Serialize) -> Result<()> {
+    println!("{}", serde_json::to_string(report)?);
+    Ok(())
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    let Arguments { json, write, runs, .. } = *arguments;
+    let words: Vec<&str> = arguments.words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["calls"] => {
+            let report = calls::measure(runs)?;
+            if json { print_json(&report) } else { Ok(report.print()) }
+        }
+        ["soak"] => {
+            let report = soak::measure(runs)?;
+            if json { print_json(&report) } else { Ok(report.print()) }
+        }
+        ["calibrate"] => {
+            let report = calibrate::measure(runs)?;
+            match (write, json) {
+                (true, _) => print!("{}", report.block()),
+                (false, true) => return print_json(&report),
+                (false, false) => report.print(),
+            }
+            Ok(())
+        }
+        ["kernel", name, how] => {
+            let Some((_, text)) = metering::KERNELS.iter().find(|(known, _)| known == name) else {
+                bail!("no kernel `{name}`\n{USAGE}");
+            };
+            let metered = match *how {
+                "bare" => false,
+                "metered" => true,
+                other => bail!("`{other}` is neither bare nor metered\n{USAGE}"),
+            };
+            let mut kernel = metering::Kernel::new(text, metered)?;
+            for _ in 0..runs {
+                println!("{:.0} ns", kernel.run()?);
+            }
+            Ok(())
+        }
+        _ => bail!("{USAGE}"),
+    }
+}
+
+fn main() -> ExitCode {
+    match arguments().and_then(|arguments| run(&arguments)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -249,7 +249,9 @@ mod tests {
         assert_eq!(gas(" 5 ggas ").unwrap().as_gas(), 5_000_000_000);
         assert_eq!(gas("1234567 gas").unwrap().as_gas(), 1_234_567);
         assert_eq!(gas("0.5Tgas").unwrap().as_gas(), 500_000_000_000);
-        for bad in ["100", "100 parsecs", "", "      T", "gas", "-1 Tgas", "99999999999999999999 gas"] {
+        for bad in
+            ["100", "100 parsecs", "", "      T", "gas", "-1 Tgas", "99999999999999999999 gas"]
+        {
             let error = gas(bad).unwrap_err();
             assert!(error.contains("`100 Tgas`"), "{bad:?}: {error}");
         }

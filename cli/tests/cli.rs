@@ -87,7 +87,9 @@ fn decoded(report: &Value) -> Vec<u8> {
 fn a_counter_counts_on_every_engine_with_equal_gas() {
     let folder = Folder::new();
     let mut gas = Vec::new();
-    for (account, engine) in ENGINES.iter().enumerate().map(|(i, engine)| (format!("c{i}.near"), engine)) {
+    for (account, engine) in
+        ENGINES.iter().enumerate().map(|(i, engine)| (format!("c{i}.near"), engine))
+    {
         folder.deploy(&account, cotenant_contracts::counter(), &[]);
         let call = |method: &str| {
             let (exit, report) = folder.json(&["call", &account, method, "{}", "--engine", engine]);
@@ -101,7 +103,9 @@ fn a_counter_counts_on_every_engine_with_equal_gas() {
         let (_, view) = folder.json(&["view", &account, "get", "{}", "--engine", engine]);
         assert_eq!(decoded(&view), b"1");
         let numbers = ["gas_vm", "gas_used", "gas_total"];
-        gas.push([&first, &second].map(|report| numbers.map(|name| report[name].as_u64().unwrap())));
+        gas.push(
+            [&first, &second].map(|report| numbers.map(|name| report[name].as_u64().unwrap())),
+        );
     }
     assert!(gas[0].iter().flatten().all(|gas| *gas > 0), "{gas:?}");
     assert!(gas.iter().all(|one| *one == gas[0]), "{gas:?}");
@@ -114,32 +118,63 @@ fn reports_have_the_documented_fields() {
     folder.deploy("alice.near:soak", cotenant_contracts::soak(), &["--private"]);
     let (_, call) = folder.json(&["call", "alice.near", "run", "7"]);
     let expected = [
-        "ok", "result_base64", "abort", "gas_vm", "gas_used", "gas_total", "logs", "receipts", "tree",
+        "ok",
+        "result_base64",
+        "abort",
+        "gas_vm",
+        "gas_used",
+        "gas_total",
+        "logs",
+        "receipts",
+        "tree",
     ];
     assert_eq!(keys(&call), sorted(expected));
     assert_eq!(decoded(&call), 7_u64.to_le_bytes());
     let receipt = &call["receipts"][0];
     let expected = [
-        "id", "predecessor", "receiver", "block_height", "status", "gas_burnt", "gas_vm", "fees",
-        "tokens_burnt", "logs",
+        "id",
+        "predecessor",
+        "receiver",
+        "block_height",
+        "status",
+        "gas_burnt",
+        "gas_vm",
+        "fees",
+        "tokens_burnt",
+        "logs",
     ];
     assert_eq!(keys(receipt), sorted(expected));
     assert!(receipt["tokens_burnt"].as_str().unwrap().parse::<u128>().is_ok());
     assert_eq!(receipt["status"]["SuccessValue"], call["result_base64"]);
-    let fees: u64 = receipt["fees"].as_array().unwrap().iter().map(|fee| fee["gas"].as_u64().unwrap()).sum();
+    let fees: u64 =
+        receipt["fees"].as_array().unwrap().iter().map(|fee| fee["gas"].as_u64().unwrap()).sum();
     assert_eq!(receipt["gas_burnt"].as_u64(), Some(fees + receipt["gas_vm"].as_u64().unwrap()));
     assert_eq!(receipt["gas_vm"], call["gas_vm"]);
 
     let tree = &call["tree"];
     let expected = [
-        "namespace", "visibility", "method", "ending", "error", "gas_burnt", "gas_used", "loading", "wasm",
-        "host", "yields", "reverted_logs", "callees",
+        "namespace",
+        "visibility",
+        "method",
+        "ending",
+        "error",
+        "gas_burnt",
+        "gas_used",
+        "loading",
+        "wasm",
+        "host",
+        "yields",
+        "reverted_logs",
+        "callees",
     ];
     assert_eq!(keys(tree), sorted(expected));
     assert_eq!(keys(&tree["host"][0]), sorted(["name", "calls", "gas"]));
     let callee = &tree["callees"][0];
     assert_eq!((&callee["namespace"], &callee["visibility"]), (&"soak".into(), &"private".into()));
-    assert_eq!((&callee["method"], &callee["ending"]), (&"cpu_ram_soak".into(), &"returned".into()));
+    assert_eq!(
+        (&callee["method"], &callee["ending"]),
+        (&"cpu_ram_soak".into(), &"returned".into())
+    );
 
     let (_, view) = folder.json(&["view", "alice.near", "run", "7"]);
     assert_eq!(keys(&view), sorted(["ok", "result_base64", "abort", "gas_vm", "logs", "tree"]));
@@ -152,7 +187,10 @@ fn reports_have_the_documented_fields() {
         keys(private),
         sorted(["namespace", "visibility", "code_hash", "code_bytes", "requires"])
     );
-    assert_eq!((&private["namespace"], &private["requires"]), (&"soak".into(), &Value::Array(vec![])));
+    assert_eq!(
+        (&private["namespace"], &private["requires"]),
+        (&"soak".into(), &Value::Array(vec![]))
+    );
 
     let (_, abi) = folder.json(&["abi"]);
     assert!(abi["functions"].as_array().unwrap().iter().any(|one| one["name"] == "sync_call_open"));
@@ -165,7 +203,15 @@ fn a_deploy_reports_what_it_did() {
     let (exit, report) = folder.json(&["deploy", "a.near:hasher", &file, "--private"]);
     assert_eq!(exit, 0);
     let expected = [
-        "ok", "account", "namespace", "visibility", "code_hash", "code_bytes", "gas_total", "engines", "error",
+        "ok",
+        "account",
+        "namespace",
+        "visibility",
+        "code_hash",
+        "code_bytes",
+        "gas_total",
+        "engines",
+        "error",
     ];
     assert_eq!(keys(&report), sorted(expected));
     assert_eq!(report["engines"], serde_json::json!(ENGINES));
@@ -317,7 +363,8 @@ fn arguments_are_taken_in_three_forms() {
         &["--args-hex", "0300000000000000"],
         &["--args-hex", "0x0300000000000000"],
     ] {
-        let (exit, report) = folder.json(&[&["view", "a.near", "cpu_ram_soak"], arguments].concat());
+        let (exit, report) =
+            folder.json(&[&["view", "a.near", "cpu_ram_soak"], arguments].concat());
         assert_eq!(exit, 0, "{report}");
         assert_eq!(decoded(&report), 3_u64.to_le_bytes());
     }
@@ -350,7 +397,9 @@ fn what_a_guest_says_reaches_no_terminal_raw() {
 fn the_table_of_host_functions_is_markdown() {
     let ran = cotenant(&["abi"]);
     assert_eq!(ran.exit, 0);
-    assert!(ran.stdout.contains("| `storage_read(key_len: u64, key_ptr: u64, register_id: u64) -> u64` | no | yes |"));
+    assert!(ran.stdout.contains(
+        "| `storage_read(key_len: u64, key_ptr: u64, register_id: u64) -> u64` | no | yes |"
+    ));
     assert!(ran.stdout.contains("| `sha256("));
 }
 
@@ -362,13 +411,26 @@ fn soak_gives_a_row_for_each_mode_and_engine() {
     let rows = report["rows"].as_array().expect("rows");
     assert_eq!(rows.len(), 3 * 3 * 2, "{}", ran.stderr);
     let expected = [
-        "mode", "engine", "loops", "gas_vm", "gas_receipt", "gas_total", "nanos_median", "nanos_min",
-        "nanos_max", "runs",
+        "mode",
+        "engine",
+        "loops",
+        "gas_vm",
+        "gas_receipt",
+        "gas_total",
+        "nanos_median",
+        "nanos_min",
+        "nanos_max",
+        "runs",
     ];
     for row in rows {
         assert_eq!(keys(row), sorted(expected));
         let number = |name: &str| row[name].as_u64().unwrap();
-        assert!(number("gas_vm") < number("gas_receipt") && number("gas_receipt") < number("gas_total"));
-        assert!(number("nanos_min") <= number("nanos_median") && number("nanos_median") <= number("nanos_max"));
+        assert!(
+            number("gas_vm") < number("gas_receipt") && number("gas_receipt") < number("gas_total")
+        );
+        assert!(
+            number("nanos_min") <= number("nanos_median")
+                && number("nanos_median") <= number("nanos_max")
+        );
     }
 }

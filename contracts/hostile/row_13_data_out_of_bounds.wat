@@ -1,4 +1,4 @@
-;; expect: traps
+;; expect: refused
 ;; Data that lie beyond every memory a host may give: the module cannot be instantiated.
 (module
   (memory (export "memory") 1)

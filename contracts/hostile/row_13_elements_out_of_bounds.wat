@@ -1,4 +1,4 @@
-;; expect: traps
+;; expect: refused
 ;; Elements beyond the table: the module cannot be instantiated.
 (module
   (table 2 funcref)

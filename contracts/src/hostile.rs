@@ -1,4 +1,4 @@
-//! The attackers: a module or more for every row of `docs/hostile-input.md` that is about modules or calls.
+//! The attackers: a module or more for every row of `docs/hostile.md` that is about modules or calls.
 //!
 //! Small ones are text in `hostile/`, whose first line says what is expected and the next ones why; those
 //! that are too large to write are made in `giants`. All are called the same way: method `run`, no arguments,
@@ -47,14 +47,7 @@ pub fn attackers() -> Vec<Attacker> {
         .map(|(name, source, bytes)| {
             let (expect, expect_private, about) =
                 header(source).unwrap_or_else(|line| panic!("{name}: {line}"));
-            Attacker {
-                row: row(name),
-                name,
-                about,
-                expect,
-                expect_private,
-                bytes: bytes.to_vec(),
-            }
+            Attacker { row: row(name), name, about, expect, expect_private, bytes: bytes.to_vec() }
         })
         .collect();
     attackers.extend(giants::GIANTS.iter().map(|giant| Attacker {
@@ -72,21 +65,15 @@ pub fn attackers() -> Vec<Attacker> {
 /// The number in `row_NN_...`.
 fn row(name: &str) -> u8 {
     let digits = name.get(4..6).unwrap_or(name);
-    digits
-        .parse()
-        .unwrap_or_else(|_| panic!("{name}: a name begins with row_NN_"))
+    digits.parse().unwrap_or_else(|_| panic!("{name}: a name begins with row_NN_"))
 }
 
 /// Reads `;; expect: traps` or `;; expect: public runs, private refused`, and the comment below it.
 fn header(source: &str) -> Result<(Expect, Expect, String), String> {
-    let mut comments = source
-        .lines()
-        .map_while(|line| line.strip_prefix(";;"))
-        .map(str::trim);
+    let mut comments = source.lines().map_while(|line| line.strip_prefix(";;")).map(str::trim);
     let first = comments.next().unwrap_or_default();
-    let expected = first
-        .strip_prefix("expect: ")
-        .ok_or_else(|| format!("no `expect: ` in `{first}`"))?;
+    let expected =
+        first.strip_prefix("expect: ").ok_or_else(|| format!("no `expect: ` in `{first}`"))?;
     let (public, private) = match expected.split_once(", ") {
         Some((public, private)) => (
             public
@@ -98,11 +85,7 @@ fn header(source: &str) -> Result<(Expect, Expect, String), String> {
         ),
         None => (expected, expected),
     };
-    Ok((
-        expectation(public)?,
-        expectation(private)?,
-        comments.collect::<Vec<_>>().join(" "),
-    ))
+    Ok((expectation(public)?, expectation(private)?, comments.collect::<Vec<_>>().join(" ")))
 }
 
 fn expectation(word: &str) -> Result<Expect, String> {

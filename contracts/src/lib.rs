@@ -79,8 +79,5 @@ pub const PRIVATE: &[(&str, Option<&str>)] = &[
 
 /// Every attacker's name and bytes, for who does not ask what is expected.
 pub fn hostile() -> Vec<(&'static str, Vec<u8>)> {
-    attackers()
-        .into_iter()
-        .map(|attacker| (attacker.name, attacker.bytes))
-        .collect()
+    attackers().into_iter().map(|attacker| (attacker.name, attacker.bytes)).collect()
 }

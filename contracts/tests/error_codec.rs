@@ -42,14 +42,8 @@ fn every_error_is_read_as_borsh_writes_it() {
         (Encoded::AlreadyStarted, Decoded::AlreadyStarted),
         (Encoded::NotStarted, Decoded::NotStarted),
         (Encoded::UnknownHandle, Decoded::UnknownHandle),
-        (
-            Encoded::CallDepthExceeded { limit: 16 },
-            Decoded::CallDepthExceeded { limit: 16 },
-        ),
-        (
-            Encoded::TooManyLiveCalls { limit: 1_100 },
-            Decoded::TooManyLiveCalls { limit: 1_100 },
-        ),
+        (Encoded::CallDepthExceeded { limit: 16 }, Decoded::CallDepthExceeded { limit: 16 }),
+        (Encoded::TooManyLiveCalls { limit: 1_100 }, Decoded::TooManyLiveCalls { limit: 1_100 }),
         (
             Encoded::CapabilityNotGranted { capability: text() },
             Decoded::CapabilityNotGranted { capability: text() },
@@ -66,14 +60,7 @@ fn every_error_is_read_as_borsh_writes_it() {
 
 #[test]
 fn bytes_that_are_no_error_are_a_host_error() {
-    for bytes in [
-        &b""[..],
-        &[13],
-        &[0, 0],
-        &[3],
-        &[4, 255, 255, 255, 255],
-        &[4, 1, 0, 0, 0, 255],
-    ] {
+    for bytes in [&b""[..], &[13], &[0, 0], &[3], &[4, 255, 255, 255, 255], &[4, 1, 0, 0, 0, 255]] {
         assert_eq!(
             Decoded::decode(bytes),
             Decoded::HostError("UnknownError".to_string()),

@@ -38,11 +38,7 @@ struct Summary {
 }
 
 fn summary(bytes: &[u8]) -> Summary {
-    let mut summary = Summary {
-        imports: BTreeSet::new(),
-        exports: BTreeSet::new(),
-        pages: 0,
-    };
+    let mut summary = Summary { imports: BTreeSet::new(), exports: BTreeSet::new(), pages: 0 };
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.unwrap() {
             Payload::ImportSection(imports) => {
@@ -58,17 +54,12 @@ fn summary(bytes: &[u8]) -> Summary {
                 }
             }
             Payload::ExportSection(exports) => {
-                summary.exports.extend(
-                    exports
-                        .into_iter()
-                        .map(|export| export.unwrap().name.to_string()),
-                );
+                summary
+                    .exports
+                    .extend(exports.into_iter().map(|export| export.unwrap().name.to_string()));
             }
             Payload::MemorySection(memories) => {
-                summary.pages = memories
-                    .into_iter()
-                    .map(|memory| memory.unwrap().initial)
-                    .sum();
+                summary.pages = memories.into_iter().map(|memory| memory.unwrap().initial).sum();
             }
             _ => {}
         }
@@ -77,10 +68,7 @@ fn summary(bytes: &[u8]) -> Summary {
 }
 
 fn module(name: &str) -> &'static [u8] {
-    ALL.iter()
-        .find(|(other, _)| *other == name)
-        .map(|(_, bytes)| *bytes)
-        .unwrap()
+    ALL.iter().find(|(other, _)| *other == name).map(|(_, bytes)| *bytes).unwrap()
 }
 
 #[test]
@@ -95,10 +83,7 @@ fn every_module_is_valid_under_nears_features() {
             .validate_all(bytes)
             .unwrap_or_else(|error| panic!("{name}: {error}"));
         let summary = summary(bytes);
-        assert!(
-            summary.exports.contains("memory"),
-            "{name} exports no memory"
-        );
+        assert!(summary.exports.contains("memory"), "{name} exports no memory");
     }
 }
 
@@ -120,20 +105,11 @@ fn a_private_module_imports_core_functions_and_the_group_it_requires() {
             );
         }
         if group.is_some() {
-            let uses_group = summary
-                .imports
-                .iter()
-                .any(|import| granted.contains(&import.as_str()));
-            assert!(
-                uses_group,
-                "{name} imports nothing of {group:?}, so it requires nothing"
-            );
+            let uses_group =
+                summary.imports.iter().any(|import| granted.contains(&import.as_str()));
+            assert!(uses_group, "{name} imports nothing of {group:?}, so it requires nothing");
         }
-        assert!(
-            summary.pages <= PRIVATE_PAGES_MAX,
-            "{name} starts with {} pages",
-            summary.pages
-        );
+        assert!(summary.pages <= PRIVATE_PAGES_MAX, "{name} starts with {} pages", summary.pages);
     }
 }
 
@@ -149,10 +125,8 @@ fn no_module_holds_a_path_of_the_machine_that_built_it() {
     let home = std::env::var("HOME").unwrap_or_default();
     for (name, bytes) in ALL {
         for path in [env!("CARGO_MANIFEST_DIR"), home.as_str()] {
-            let is_found = path.len() > 1
-                && bytes
-                    .windows(path.len())
-                    .any(|window| window == path.as_bytes());
+            let is_found =
+                path.len() > 1 && bytes.windows(path.len()).any(|window| window == path.as_bytes());
             assert!(!is_found, "{name} holds {path}");
         }
     }
@@ -166,11 +140,7 @@ fn attackers_cover_every_row_about_modules_and_calls() {
     let names: BTreeSet<&str> = attackers.iter().map(|attacker| attacker.name).collect();
     assert_eq!(names.len(), attackers.len());
     for attacker in &attackers {
-        assert!(
-            attacker.about.len() > 10,
-            "{} does not say what it attacks",
-            attacker.name
-        );
+        assert!(attacker.about.len() > 10, "{} does not say what it attacks", attacker.name);
         // A refusal must be for the reason the module was made for, so it must not be too long by the way.
         assert!(
             attacker.bytes.len() <= 4 << 20,
@@ -190,10 +160,6 @@ fn what_runs_or_traps_is_a_valid_module_with_a_method() {
         Validator::new_with_features(WasmFeatures::default() | WasmFeatures::WIDE_ARITHMETIC)
             .validate_all(&attacker.bytes)
             .unwrap_or_else(|error| panic!("{}: {error}", attacker.name));
-        assert!(
-            summary(&attacker.bytes).exports.contains("run"),
-            "{} has no `run`",
-            attacker.name
-        );
+        assert!(summary(&attacker.bytes).exports.contains("run"), "{} has no `run`", attacker.name);
     }
 }

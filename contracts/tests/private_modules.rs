@@ -51,26 +51,14 @@ fn linker(engine: &Engine) -> Linker<Frame> {
     let mut linker = Linker::new(engine);
     let functions = &mut linker;
     functions
-        .func_wrap(
-            "env",
-            "input",
-            |mut caller: Caller<'_, Frame>, register: u64| {
-                let input = caller.data().input.clone();
-                caller.data_mut().registers.insert(register, input);
-            },
-        )
+        .func_wrap("env", "input", |mut caller: Caller<'_, Frame>, register: u64| {
+            let input = caller.data().input.clone();
+            caller.data_mut().registers.insert(register, input);
+        })
         .unwrap()
-        .func_wrap(
-            "env",
-            "register_len",
-            |caller: Caller<'_, Frame>, register: u64| -> u64 {
-                caller
-                    .data()
-                    .registers
-                    .get(&register)
-                    .map_or(u64::MAX, |bytes| bytes.len() as u64)
-            },
-        )
+        .func_wrap("env", "register_len", |caller: Caller<'_, Frame>, register: u64| -> u64 {
+            caller.data().registers.get(&register).map_or(u64::MAX, |bytes| bytes.len() as u64)
+        })
         .unwrap()
         .func_wrap(
             "env",
@@ -93,9 +81,7 @@ fn linker(engine: &Engine) -> Linker<Frame> {
             "env",
             "panic_utf8",
             |caller: Caller<'_, Frame>, length: u64, pointer: u64| -> Result<(), Error> {
-                Err(Error::new(
-                    String::from_utf8(bytes(&caller, length, pointer)).unwrap(),
-                ))
+                Err(Error::new(String::from_utf8(bytes(&caller, length, pointer)).unwrap()))
             },
         )
         .unwrap()
@@ -116,10 +102,8 @@ fn linker(engine: &Engine) -> Linker<Frame> {
             "env",
             "callback_into",
             |mut caller: Caller<'_, Frame>, length: u64, pointer: u64, into: u64, capacity: u64| {
-                let answer_to = AnswerTo::Memory {
-                    pointer: into as usize,
-                    capacity: capacity as usize,
-                };
+                let answer_to =
+                    AnswerTo::Memory { pointer: into as usize, capacity: capacity as usize };
                 caller.data_mut().answer_to = Some(answer_to);
                 Err::<u64, Error>(Error::host(Yield(bytes(&caller, length, pointer))))
             },
@@ -140,10 +124,7 @@ fn storage_write(
     value_ptr: u64,
     _: u64,
 ) -> u64 {
-    let (key, value) = (
-        bytes(&caller, key_len, key_ptr),
-        bytes(&caller, value_len, value_ptr),
-    );
+    let (key, value) = (bytes(&caller, key_len, key_ptr), bytes(&caller, value_len, value_ptr));
     u64::from(caller.data_mut().storage.insert(key, value).is_some())
 }
 
@@ -169,11 +150,7 @@ impl Guest {
     fn new(bytes: &[u8]) -> Self {
         let engine = Engine::default();
         let module = Module::new(&engine, bytes).unwrap();
-        Self {
-            module,
-            linker: linker(&engine),
-            storage: BTreeMap::new(),
-        }
+        Self { module, linker: linker(&engine), storage: BTreeMap::new() }
     }
 
     /// Runs a method, answering every yield, and gives the result or the message it failed with.
@@ -184,16 +161,9 @@ impl Guest {
         mut answer: impl FnMut(&[u8]) -> Vec<u8>,
     ) -> Result<Vec<u8>, String> {
         let storage = std::mem::take(&mut self.storage);
-        let frame = Frame {
-            input: input.to_vec(),
-            storage,
-            ..Frame::default()
-        };
+        let frame = Frame { input: input.to_vec(), storage, ..Frame::default() };
         let mut store = Store::new(self.module.engine(), frame);
-        let instance = self
-            .linker
-            .instantiate_and_start(&mut store, &self.module)
-            .unwrap();
+        let instance = self.linker.instantiate_and_start(&mut store, &self.module).unwrap();
         let memory = instance.get_memory(&store, "memory").unwrap();
         let method = instance.get_typed_func::<(), ()>(&store, method).unwrap();
         let mut step = method.call_resumable(&mut store, ());
@@ -246,16 +216,8 @@ fn soak_counts_its_swaps_and_reads_both_kinds_of_number() {
         );
     }
     assert_eq!(soak.compute("noop", b"anything"), Ok(Vec::new()));
-    assert!(
-        soak.compute("cpu_ram_soak", b"ten")
-            .unwrap_err()
-            .contains("decimal digits")
-    );
-    assert!(
-        soak.compute("cpu_ram_soak", &[b'1'; 21])
-            .unwrap_err()
-            .contains("decimal digits")
-    );
+    assert!(soak.compute("cpu_ram_soak", b"ten").unwrap_err().contains("decimal digits"));
+    assert!(soak.compute("cpu_ram_soak", &[b'1'; 21]).unwrap_err().contains("decimal digits"));
 }
 
 #[test]
@@ -264,31 +226,14 @@ fn soak_gives_the_same_inside_the_interpreter_inside_wasm() {
     let part = |bytes: &[u8]| [&(bytes.len() as u32).to_le_bytes(), bytes].concat();
     let call = [part(b"cpu_ram_soak"), part(b"1000")].concat();
     let whole = [part(soak()), call.clone()].concat();
-    assert_eq!(
-        interpreter.compute("run", &whole),
-        Ok(1_000_u64.to_le_bytes().to_vec())
-    );
-    assert_eq!(
-        interpreter.compute("run_stored", &call),
-        Err("load a module first".to_string())
-    );
+    assert_eq!(interpreter.compute("run", &whole), Ok(1_000_u64.to_le_bytes().to_vec()));
+    assert_eq!(interpreter.compute("run_stored", &call), Err("load a module first".to_string()));
     interpreter.compute("load", soak()).unwrap();
-    assert_eq!(
-        interpreter.compute("run_stored", &call),
-        Ok(1_000_u64.to_le_bytes().to_vec())
-    );
+    assert_eq!(interpreter.compute("run_stored", &call), Ok(1_000_u64.to_le_bytes().to_vec()));
     let echo_call = [part(echo()), part(b"echo"), part(b"bytes")].concat();
-    assert_eq!(
-        interpreter.compute("run", &echo_call),
-        Ok(b"bytes".to_vec())
-    );
+    assert_eq!(interpreter.compute("run", &echo_call), Ok(b"bytes".to_vec()));
     let failing = [part(echo()), part(b"fail"), part(b"on purpose")].concat();
-    assert!(
-        interpreter
-            .compute("run", &failing)
-            .unwrap_err()
-            .contains("on purpose")
-    );
+    assert!(interpreter.compute("run", &failing).unwrap_err().contains("on purpose"));
 }
 
 #[test]
@@ -349,20 +294,14 @@ fn every_method_of_trapper_fails() {
         "yield_then_trap",
         "return_then_trap",
     ] {
-        assert!(
-            trapper.call(method, b"", |_| Vec::new()).is_err(),
-            "{method}"
-        );
+        assert!(trapper.call(method, b"", |_| Vec::new()).is_err(), "{method}");
     }
 }
 
 #[test]
 fn burner_turns_as_often_as_it_is_told() {
     let loops = 1_000_u64.to_le_bytes();
-    assert_eq!(
-        Guest::new(burner()).compute("loops", &loops),
-        Ok(loops.to_vec())
-    );
+    assert_eq!(Guest::new(burner()).compute("loops", &loops), Ok(loops.to_vec()));
 }
 
 /// A parent for `notes` that grants everything, by the bytes of the protocol alone.
@@ -399,22 +338,15 @@ fn notes_keeps_notes_in_the_storage_of_its_parent() {
         notes.call("len", b"", |request| serve(&mut storage, request)),
         Ok(2_u32.to_le_bytes().to_vec())
     );
-    assert_eq!(
-        notes.call("remove", &second, |request| serve(&mut storage, request)),
-        Ok(vec![1])
-    );
-    assert_eq!(
-        notes.call("remove", &second, |request| serve(&mut storage, request)),
-        Ok(vec![0])
-    );
+    assert_eq!(notes.call("remove", &second, |request| serve(&mut storage, request)), Ok(vec![1]));
+    assert_eq!(notes.call("remove", &second, |request| serve(&mut storage, request)), Ok(vec![0]));
     let gone = notes.call("read", &second, |request| serve(&mut storage, request));
     assert_eq!(gone, Err("there is no such note".to_string()));
     assert_eq!(
         notes.compute("add", b"no note"),
         Err("the input is borsh { author, text }".to_string())
     );
-    let refused = notes.call("add", &note("third"), |_| {
-        borsh::to_vec(&(1_u8, "the quota is full")).unwrap()
-    });
+    let refused =
+        notes.call("add", &note("third"), |_| borsh::to_vec(&(1_u8, "the quota is full")).unwrap());
     assert_eq!(refused, Err("the quota is full".to_string()));
 }

@@ -11,7 +11,7 @@
 //! | `meter/sections.rs` | what a module declares, read once |
 //! | `meter/survey.rs` | what the code of a module does that the meters depend on |
 //! | `meter/analysis.rs` | what each operator costs, and how large a frame is |
-//! | `meter/body.rs` | the meters in one function |
+//! | `meter/body.rs` | the meters in one function: `body/charges.rs`, and in its inner loops: `body/loops.rs` |
 //! | `meter/assemble.rs` | the new module around the new functions |
 
 use std::collections::BTreeMap;
@@ -27,19 +27,19 @@ mod sections;
 mod survey;
 
 /// Counts up with every change of what is written into a module; part of the key of an artifact.
-pub(crate) const INSTRUMENTER_VERSION: u32 = 1;
+pub const INSTRUMENTER_VERSION: u32 = 1;
 
 /// Names of what a metered module exports and imports besides the module's own functions.
 pub mod export {
     /// The exported memory; every metered module has exactly one.
     pub const MEMORY: &str = "memory";
-    /// The exported `mut i64`: how much gas is left. The host sets it, never above `i64::MAX`.
+    /// The exported `mut i64`: how much gas is left. The host sets it, never above `i64::MAX`, before it
+    /// calls a function. It is right whenever the host can look: in an imported function, which may write
+    /// it too, after a return and after a trap.
     pub const GAS: &str = "gas";
-    /// The exported `mut i64`: how many bytes of stack are left. Starts at the limit; once a call has
-    /// trapped it is wrong and has to be set anew.
+    /// The exported `mut i64`: how many bytes of stack are left to a function that is called from outside.
+    /// Starts at the limit. A function that returns leaves it as it was; one that traps may not.
     pub const STACK: &str = "stack";
-    /// How many globals stand behind the module's own; the first of them is [`GAS`].
-    pub const METER_GLOBALS: usize = 3;
     /// The module's start function, exported so that the host can set the meters before it runs.
     pub const START: &str = "start";
     /// What stands before the name of each function that the module itself exports: no such name can be
@@ -50,10 +50,11 @@ pub mod export {
     pub const GLOBAL_PREFIX: &str = "global.";
     /// The module that the meters' own functions are imported from.
     pub const INTERNAL: &str = "internal";
-    /// `(charge: i64) -> ()`: less than `charge` (unsigned) is left. The host burns what [`GAS`] says was
-    /// used, then charges exactly `charge`. When a function is entered this may be called twice, with the
-    /// charge for the frame and the charge for the first operators; in that case, and only for the first,
-    /// the host may find enough gas, set [`GAS`] and return.
+    /// `(charge: i64) -> ()`: a charge could not be paid. The host burns what [`GAS`] says was used, then
+    /// charges exactly `charge`, and traps. On entry to a function this may be called twice in a row, with
+    /// the charge for the frame and the charge for the first operators. If there is enough for the first,
+    /// the host sets [`GAS`] to what is left then and returns; if there is enough for the second too, the
+    /// module traps as `unreachable`, as under NEAR.
     pub const GAS_EXHAUSTED: &str = "gas_exhausted";
     /// `() -> ()`: a frame does not fit into what [`STACK`] says is left. Must trap.
     pub const STACK_EXHAUSTED: &str = "stack_exhausted";
@@ -110,7 +111,7 @@ pub struct ResetPlan {
     /// Whether an instance can be put back at all: `false` if the module can write a table or drop a
     /// segment.
     pub reusable: bool,
-    /// Whether the module can grow its memory.
+    /// Whether the module can grow its memory. An instance whose memory has grown cannot be put back.
     pub grows_memory: bool,
     /// What to copy into the zeroed memory, in this order.
     pub data: Vec<DataSegment>,
@@ -121,7 +122,7 @@ pub struct ResetPlan {
 /// A module with meters, and what a host needs to know to link and run it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MeteredModule {
-    /// The metered module, as Wasm.
+    /// The metered module, as Wasm. Its features are those that the module itself may use.
     pub code: Vec<u8>,
     /// What it imports from `env`, in order of declaration.
     pub imports: Vec<FunctionImport>,

@@ -185,15 +185,16 @@ impl DiskArtifacts {
         }
         self.tag(head, &[body])?.verify_slice(tag).ok()?;
         let (length, rest) = body.split_first_chunk::<8>()?;
-        let (facts, native) = rest.split_at_checked(u64::from_le_bytes(*length).try_into().ok()?)?;
+        let (facts, native) =
+            rest.split_at_checked(u64::from_le_bytes(*length).try_into().ok()?)?;
         Some(Artifact { facts: borsh::from_slice(facts).ok()?, native: native.to_vec() })
     }
 }
 
 impl ArtifactStore for DiskArtifacts {
     fn put(&self, key: &ArtifactKey, artifact: &Artifact) -> Result<(), HostFault> {
-        let facts =
-            borsh::to_vec(&artifact.facts).map_err(|error| HostFault::Artifact(error.to_string()))?;
+        let facts = borsh::to_vec(&artifact.facts)
+            .map_err(|error| HostFault::Artifact(error.to_string()))?;
         let length = (facts.len() as u64).to_le_bytes();
         let mut head = MAGIC.to_vec();
         head.extend_from_slice(&FORMAT.to_le_bytes());

@@ -153,7 +153,11 @@ impl Registry {
             let artifact = match self.artifacts.artifact(&key)? {
                 Some(artifact) => artifact,
                 None => {
-                    let native = compile(engine.as_ref(), &metered)?;
+                    let native = match compile(engine.as_ref(), &metered) {
+                        Ok(native) => native,
+                        Err(_) if optional(engine.as_ref(), visibility) => continue,
+                        Err(error) => return Err(error),
+                    };
                     let artifact = Artifact { facts: facts.clone(), native };
                     self.artifacts.put(&key, &artifact)?;
                     artifact
@@ -175,7 +179,8 @@ impl Registry {
     /// When the disk fails.
     pub fn prepared(&self, record: &ModuleRecord) -> Result<bool, HostFault> {
         for engine in &self.engines {
-            if self.artifacts.artifact(&self.key(record, engine.as_ref()))?.is_none() {
+            let optional = optional(engine.as_ref(), record.visibility);
+            if !optional && self.artifacts.artifact(&self.key(record, engine.as_ref()))?.is_none() {
                 return Ok(false);
             }
         }
@@ -184,20 +189,22 @@ impl Registry {
 
     fn key(&self, record: &ModuleRecord, engine: &dyn Engine) -> ArtifactKey {
         let name = (record.code_hash, record.visibility, engine.kind());
-        *self
-            .keys
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(name)
-            .or_insert_with(|| {
-                ArtifactKey::new(&record.code_hash, record.visibility, &self.fingerprint, engine)
-            })
+        *self.keys.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_insert_with(|| {
+            ArtifactKey::new(&record.code_hash, record.visibility, &self.fingerprint, engine)
+        })
     }
+}
+
+/// singlepass has not all features of private modules (wide arithmetic): a module that uses them is deployed
+/// without it, and a call on that engine says so.
+fn optional(engine: &dyn Engine, visibility: Visibility) -> bool {
+    engine.kind() == EngineKind::Singlepass && visibility == Visibility::Private
 }
 
 /// A compiler that panics fails the deploy, not the host.
 fn compile(engine: &dyn Engine, metered: &MeteredModule) -> Result<Vec<u8>, DeployError> {
-    let compiled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| engine.compile(metered)));
+    let compiled =
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| engine.compile(metered)));
     let message = match compiled {
         Ok(Ok(native)) => return Ok(native),
         Ok(Err(message)) => message,
@@ -234,7 +241,9 @@ impl ModuleSource for Registry {
     fn code(&self, record: &ModuleRecord, kind: EngineKind) -> Result<Arc<Code>, HostFault> {
         let Some(engine) = self.engines.iter().find(|engine| engine.kind() == kind) else {
             let engines = crate::artifact::describe(&self.engines());
-            return Err(HostFault::Artifact(format!("no engine {kind} in this home: it has {engines}")));
+            return Err(HostFault::Artifact(format!(
+                "no engine {kind} in this home: it has {engines}"
+            )));
         };
         let key = self.key(record, engine.as_ref());
         if let Some(code) = self.loaded.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {

@@ -122,7 +122,8 @@ mod tests {
         let cancelled = Rc::new(Cell::new(false));
         let seen = cancelled.clone();
         let mut fiber =
-            Fiber::new(move |suspender, _| seen.set(suspender.suspend(()) == Signal::Cancel)).unwrap();
+            Fiber::new(move |suspender, _| seen.set(suspender.suspend(()) == Signal::Cancel))
+                .unwrap();
         assert_eq!(fiber.resume(Signal::Go), Some(Step::Suspended));
         drop(fiber);
         assert!(cancelled.get());

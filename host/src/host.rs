@@ -17,8 +17,8 @@ use near_account_id::AccountId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Balance of an account that the host creates because somebody names it: 1,000 NEAR, in yoctoNEAR.
 pub const FIRST_BALANCE: u128 = 1_000 * 10_u128.pow(24);
@@ -128,7 +128,11 @@ impl ModuleSource for Shared {
 }
 
 impl Executor for Machine {
-    fn execute(&self, state: Rc<dyn StateView>, context: CallContext) -> Result<Execution, HostFault> {
+    fn execute(
+        &self,
+        state: Rc<dyn StateView>,
+        context: CallContext,
+    ) -> Result<Execution, HostFault> {
         let modules = Rc::new(Shared(self.registry.clone()));
         exec::execute(&self.rules, state, modules, self.engine(), context)
     }
@@ -203,7 +207,9 @@ impl Host {
         let mut records = BTreeSet::new();
         for account in state.accounts()? {
             let modules = state.modules(&account)?;
-            records.extend(modules.into_values().map(|one| (one.code_hash, one.visibility, one.code_bytes)));
+            records.extend(
+                modules.into_values().map(|one| (one.code_hash, one.visibility, one.code_bytes)),
+            );
         }
         for (code_hash, visibility, code_bytes) in records {
             let record = ModuleRecord { code_hash, visibility, code_bytes };
@@ -310,7 +316,12 @@ impl Host {
     ///
     /// # Errors
     /// The account does not exist, or the host failed.
-    pub fn view(&self, module: &ModuleId, method: &str, args: &[u8]) -> Result<Execution, HostError> {
+    pub fn view(
+        &self,
+        module: &ModuleId,
+        method: &str,
+        args: &[u8],
+    ) -> Result<Execution, HostError> {
         let gas = self.runtime.schedule().vm.limit_config.max_gas_burnt.as_gas();
         Ok(self.runtime.view(&module.account, &module.namespace, method, args, gas)?)
     }
@@ -319,7 +330,10 @@ impl Host {
     ///
     /// # Errors
     /// The disk fails.
-    pub fn modules(&self, account: &AccountId) -> Result<BTreeMap<Namespace, ModuleRecord>, HostFault> {
+    pub fn modules(
+        &self,
+        account: &AccountId,
+    ) -> Result<BTreeMap<Namespace, ModuleRecord>, HostFault> {
         self.state()?.modules(account)
     }
 }

@@ -14,7 +14,11 @@ fn host(modules: &[(&str, Visibility, &str)]) -> Host {
     for (module, visibility, wat) in modules {
         let code = wat::parse_str(wat).unwrap();
         let outcome = host.deploy(&id(module), *visibility, &code).unwrap();
-        assert!(matches!(outcome.status(), Some(Status::SuccessValue(_))), "{module}: {:?}", outcome.status());
+        assert!(
+            matches!(outcome.status(), Some(Status::SuccessValue(_))),
+            "{module}: {:?}",
+            outcome.status()
+        );
     }
     host
 }
@@ -30,7 +34,10 @@ fn everywhere(host: &Host, call: &Call) -> TransactionOutcome {
             assert_eq!(one.status, other.status, "{engine}");
             assert_eq!(one.gas_vm, other.gas_vm, "{engine}");
             assert_eq!(one.logs, other.logs, "{engine}");
-            assert_eq!(format!("{:?}", one.executions[0].tree), format!("{:?}", other.executions[0].tree));
+            assert_eq!(
+                format!("{:?}", one.executions[0].tree),
+                format!("{:?}", other.executions[0].tree)
+            );
         } else {
             first = Some(outcome);
         }
@@ -76,7 +83,8 @@ fn traps_end_the_call_and_not_the_host() {
         ("deep", "HostError.MemoryAccessViolation"),
         ("missing", "MethodResolveError.MethodNotFound"),
     ] {
-        let outcome = everywhere(&host, &Call::new(id("alice.near"), method).gas(5_000_000_000_000));
+        let outcome =
+            everywhere(&host, &Call::new(id("alice.near"), method).gas(5_000_000_000_000));
         assert_eq!(outcome.root().unwrap().executions[0].abort.as_ref().unwrap().code, code);
     }
 }
@@ -147,5 +155,8 @@ fn a_private_module_cannot_be_called_from_outside() {
         ("alice.near:sub", Visibility::Private, SUB),
     ]);
     let outcome = everywhere(&host, &Call::new(id("alice.near:sub"), "run"));
-    assert_eq!(outcome.root().unwrap().executions[0].abort.as_ref().unwrap().code, "HostError.PrivateModule");
+    assert_eq!(
+        outcome.root().unwrap().executions[0].abort.as_ref().unwrap().code,
+        "HostError.PrivateModule"
+    );
 }

@@ -4,7 +4,18 @@ use crate::table::{Group, HostFunction};
 use std::fmt;
 
 /// Whether a module is callable from outside its account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    borsh::BorshSerialize,
+    borsh::BorshDeserialize,
+)]
 #[borsh(use_discriminant = false)]
 pub enum Visibility {
     /// Callable by a `FunctionCall` action from anyone and by a sync call from its own account.
@@ -68,7 +79,18 @@ impl Capability {
 }
 
 /// A set of capabilities: what a private module requires, or what its caller grants.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, PartialOrd, Ord, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Default,
+    PartialOrd,
+    Ord,
+    borsh::BorshSerialize,
+    borsh::BorshDeserialize,
+)]
 pub struct Grants(u64);
 
 impl Grants {

@@ -68,8 +68,9 @@ impl Namespace {
 impl borsh::BorshDeserialize for Namespace {
     fn deserialize_reader<R: borsh::io::Read>(reader: &mut R) -> borsh::io::Result<Self> {
         let bytes = Vec::<u8>::deserialize_reader(reader)?;
-        Self::from_bytes(&bytes)
-            .map_err(|error| borsh::io::Error::new(borsh::io::ErrorKind::InvalidData, error.to_string()))
+        Self::from_bytes(&bytes).map_err(|error| {
+            borsh::io::Error::new(borsh::io::ErrorKind::InvalidData, error.to_string())
+        })
     }
 }
 

@@ -86,12 +86,32 @@ pub struct HostFunction {
     pub output: Option<usize>,
     /// The flag of NEAR's configuration that enables it; always there without one.
     pub flag: Option<fn(&Config) -> bool>,
+    /// The flag as the table writes it.
+    flag_source: &'static str,
 }
 
 impl HostFunction {
     /// Whether modules metered under `config` may import it.
     pub fn enabled(&self, config: &Config) -> bool {
         self.flag.is_none_or(|flag| flag(config))
+    }
+
+    /// Name of the flag of NEAR's configuration that enables it; `-` if it is always there.
+    pub fn flag_name(&self) -> &'static str {
+        let (_, name) = self.flag_source.rsplit_once("c.").unwrap_or(("", "-"));
+        name.trim_end_matches(')')
+    }
+
+    /// Its signature, like `(register_id: u64) -> u64`.
+    pub fn signature(&self) -> String {
+        let width = |width: Width| match width {
+            Width::U32 => "u32",
+            Width::U64 => "u64",
+        };
+        let params: Vec<_> =
+            self.params.iter().map(|p| format!("{}: {}", p.name, width(p.width))).collect();
+        let result = self.result.map(|result| format!(" -> {}", width(result)));
+        format!("({}){}", params.join(", "), result.unwrap_or_default())
     }
 
     /// The row of an imported name.
@@ -270,6 +290,7 @@ macro_rules! declare {
                 group: Group::$group,
                 output: $output,
                 flag: $flag,
+                flag_source: stringify!($flag),
             }),*]
         };
     };
@@ -284,10 +305,59 @@ impl HostFunctionId {
     }
 }
 
+/// The table as Markdown: what `cotenant abi` prints and `docs/ABI.md` holds.
+pub fn markdown() -> String {
+    let mut text = String::from(
+        "| name | signature | provider | group | in views | flag |\n|---|---|---|---|---|---|\n",
+    );
+    for row in HOST_FUNCTIONS {
+        let provider = match row.provider {
+            Provider::Near => "near",
+            Provider::Cotenant => "cotenant",
+        };
+        let group = match row.group {
+            Group::Core => "core",
+            Group::End => "end",
+            Group::Crypto => "crypto",
+            Group::Context => "context",
+            Group::Log => "log",
+            Group::Nested => "nested",
+            Group::PublicOnly => "public only",
+        };
+        let view = match row.view {
+            InView::Allowed => "yes",
+            InView::Forbidden(_) => "no",
+        };
+        text += &format!(
+            "| {} | {} | {provider} | {group} | {view} | {} |\n",
+            row.name,
+            row.signature(),
+            row.flag_name()
+        );
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn the_documented_table_is_this_one() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/ABI.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        let start = page.find("| name |").unwrap();
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(path, format!("{}{}", &page[..start], markdown())).unwrap();
+        } else {
+            assert_eq!(
+                &page[start..],
+                markdown(),
+                "docs/ABI.md is old: run this test with BLESS=1"
+            );
+        }
+    }
 
     #[test]
     fn ids_are_the_positions_of_their_rows() {

@@ -90,9 +90,9 @@ pub fn validate(
     // Over the size nothing more can come of NEAR's verdict.
     if visibility == Visibility::Public && !too_large {
         match near_vm_runner::prepare::prepare_contract(code, config, VMKind::Wasmtime) {
-            Ok(_) => found.faults.retain(|rule| {
-                rule.origin != Origin::Near || *rule == rules::CONTRACT_SIZE
-            }),
+            Ok(_) => found
+                .faults
+                .retain(|rule| rule.origin != Origin::Near || *rule == rules::CONTRACT_SIZE),
             Err(error) => {
                 let explained_by = near::explained_by(&error);
                 // What cannot be parsed is explained by that, and has not been read to its end.

@@ -82,7 +82,9 @@ pub(crate) fn soak(
             let deployed = measure::deploy(&host, mode)?;
             progress.inc(1);
             if let Err(reason) = deployed {
-                progress.suspend(|| console.note(format_args!("skipped {} on {engine}: {reason}", mode.name())));
+                progress.suspend(|| {
+                    console.note(format_args!("skipped {} on {engine}: {reason}", mode.name()))
+                });
                 progress.inc(loops.len() as u64);
                 continue;
             }

@@ -36,7 +36,15 @@ pub(super) fn report(rows: &[Row], trees: &Trees, protocol: u32) -> String {
 
 fn measured(rows: &[Row]) -> String {
     let header = [
-        "mode", "engine", "loops", "VM Tgas", "receipt Tgas", "total Tgas", "2023 Tgas", "median ms", "min..max ms",
+        "mode",
+        "engine",
+        "loops",
+        "VM Tgas",
+        "receipt Tgas",
+        "total Tgas",
+        "2023 Tgas",
+        "median ms",
+        "min..max ms",
         "runs",
     ];
     let mut table = table(&header, &[2, 3, 4, 5, 6, 7, 8, 9]);
@@ -58,7 +66,8 @@ fn measured(rows: &[Row]) -> String {
 }
 
 fn published(row: &Row) -> Option<f64> {
-    let (_, native, interpreted) = PUBLISHED.into_iter().find(|(loops, _, _)| *loops == row.loops)?;
+    let (_, native, interpreted) =
+        PUBLISHED.into_iter().find(|(loops, _, _)| *loops == row.loops)?;
     match row.mode {
         Mode::Public => Some(native),
         Mode::Submodule => None,
@@ -69,8 +78,14 @@ fn published(row: &Row) -> Option<f64> {
 /// What the other modes cost against the public one, with the same loops on the same engine.
 fn ratios(rows: &[Row]) -> String {
     let header = [
-        "engine", "loops", "submodule / public: VM gas", "time", "wasm_in_wasm / public: VM gas", "time",
-        "wasm_in_wasm / submodule: VM gas", "time",
+        "engine",
+        "loops",
+        "submodule / public: VM gas",
+        "time",
+        "wasm_in_wasm / public: VM gas",
+        "time",
+        "wasm_in_wasm / submodule: VM gas",
+        "time",
     ];
     let mut table = table(&header, &[1, 2, 3, 4, 5, 6, 7]);
     for public in rows.iter().filter(|row| row.mode == Mode::Public) {

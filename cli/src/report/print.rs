@@ -2,12 +2,16 @@
 
 use crate::report::{ReceiptReport, StatusReport, TreeReport};
 use crate::text::{shown, tgas};
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
+
+/// A line below the header and nothing else.
+const STYLE: TableStyle =
+    TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// A table with a header; the columns whose positions are named hold numbers.
 pub(crate) fn table(header: &[&str], numbers: &[usize]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(header.iter().copied());
+    table.load_style(STYLE).set_header(header.iter().copied());
     for column in numbers {
         if let Some(column) = table.column_mut(*column) {
             column.set_cell_alignment(CellAlignment::Right);
@@ -29,7 +33,7 @@ pub(crate) fn key_values(rows: &[(&str, String)]) -> String {
 
 /// A call tree, indented; with the host functions of each frame if `details` is set.
 pub(crate) fn call_tree(root: &TreeReport, details: bool) -> Table {
-    let header = ["call", "kind", "ending", "burnt", "of it loading", "wasm", "host", "yields"];
+    let header = ["call", "kind", "ending", "burnt", "loading", "wasm", "host", "yields"];
     let mut table = table(&header, &[3, 4, 5, 6, 7]);
     frame(&mut table, root, 0, details);
     table
@@ -71,7 +75,7 @@ fn frame(table: &mut Table, node: &TreeReport, depth: usize, details: bool) {
 
 /// Receipts, with their logs.
 pub(crate) fn receipts(receipts: &[ReceiptReport]) -> Table {
-    let mut table = table(&["receipt", "from", "to", "block", "burnt", "of it VM", "status"], &[3, 4, 5]);
+    let mut table = table(&["receipt", "from", "to", "block", "burnt", "VM", "status"], &[3, 4, 5]);
     for receipt in receipts {
         let status = match &receipt.status {
             StatusReport::SuccessValue(_) => "value".to_owned(),

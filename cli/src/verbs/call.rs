@@ -63,7 +63,8 @@ fn failure(
     report: &CallReport,
 ) -> Option<Failure> {
     if let Some(abort) = &report.abort {
-        let gas = format!("{} of {} prepaid", tgas(report.gas_used.max(report.gas_vm)), tgas(call.gas));
+        let gas =
+            format!("{} of {} prepaid", tgas(report.gas_used.max(report.gas_vm)), tgas(call.gas));
         return Some(aborted(target, abort).with("gas", gas));
     }
     match outcome.status()? {
@@ -95,7 +96,10 @@ fn hint(target: &Target, code: &str) -> Option<String> {
     Some(match code {
         "HostError.GasExceeded" => "attach more gas: `--gas \"300 Tgas\"`".into(),
         "HostError.NamespaceNotFound" => {
-            format!("deploy it first: `cotenant deploy {module} FILE`; `cotenant modules {}` lists what is there", module.account)
+            format!(
+                "deploy it first: `cotenant deploy {module} FILE`; `cotenant modules {}` lists what is there",
+                module.account
+            )
         }
         "HostError.PrivateModule" => "call a public module of its account that calls it".into(),
         "MethodResolveError.MethodNotFound" => {
@@ -140,7 +144,12 @@ fn logs(receipt: &ReceiptReport, console: &Console) -> Result<()> {
         console.data(format_args!("log {}: {}", receipt.receiver, shown(log)))?;
     }
     if let StatusReport::Failure { code, message, .. } = &receipt.status {
-        console.data(format_args!("failed {}: {}: {}", receipt.receiver, shown(code), shown(message)))?;
+        console.data(format_args!(
+            "failed {}: {}: {}",
+            receipt.receiver,
+            shown(code),
+            shown(message)
+        ))?;
     }
     Ok(())
 }

@@ -58,7 +58,8 @@ pub(super) fn run(file: &Path, global: &Global, console: &Console) -> Result<Exi
         return Ok(Exit::Fine);
     }
     if !console.json {
-        let message = format!("{} cannot be deployed, neither as public nor as private", report.file);
+        let message =
+            format!("{} cannot be deployed, neither as public nor as private", report.file);
         console.block(&Failure::new(Exit::Contract, "DeployError", message));
     }
     Ok(Exit::Contract)

@@ -40,7 +40,9 @@ pub(super) fn run(
     if private && id.namespace.is_default() {
         let message = "the default namespace is always public";
         let hint = format!("name another one: `{}:NAMESPACE`", id.account);
-        return Err(Failure::usage("DefaultNamespaceMustBePublic", message).with("hint", hint).into());
+        return Err(Failure::usage("DefaultNamespaceMustBePublic", message)
+            .with("hint", hint)
+            .into());
     }
     let code = verbs::module(file)?;
     let host = verbs::open(global, console)?;
@@ -60,7 +62,9 @@ pub(super) fn run(
         let file = file.display();
         let message = match rejection.omitted {
             0 => format!("{file} cannot be deployed as a {visibility} module"),
-            more => format!("{file} cannot be deployed as a {visibility} module ({more} more violations)"),
+            more => format!(
+                "{file} cannot be deployed as a {visibility} module ({more} more violations)"
+            ),
         };
         let failure = Failure::new(Exit::Contract, "DeployError", message);
         report.error = Some(failure.with_rules(broken_rules(&rejection)));

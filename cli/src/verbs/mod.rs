@@ -83,7 +83,9 @@ fn module(file: &Path) -> Result<Vec<u8>> {
     let read = opened.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes);
     read.map_err(|error| unreadable(error.to_string()))?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(unreadable(format!("more than {FILE_BYTES_MAX} bytes; no module is so large")).into());
+        return Err(
+            unreadable(format!("more than {FILE_BYTES_MAX} bytes; no module is so large")).into()
+        );
     }
     let is_text = file.extension().is_some_and(|extension| extension == "wat");
     if !is_text || bytes.starts_with(b"\0asm") {

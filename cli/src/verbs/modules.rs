@@ -55,7 +55,8 @@ pub(super) fn run(account: &AccountId, global: &Global, console: &Console) -> Re
     }
     let mut rows = table(&["namespace", "kind", "requires", "bytes", "code hash"], &[3]);
     for module in report.modules {
-        let namespace = if module.namespace.is_empty() { "(default)".into() } else { module.namespace };
+        let namespace =
+            if module.namespace.is_empty() { "(default)".into() } else { module.namespace };
         rows.add_row([
             namespace,
             module.visibility,

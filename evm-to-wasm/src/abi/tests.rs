@@ -14,14 +14,8 @@ fn fields_of_the_input_are_at_their_offsets() {
         is_static: 1,
         gas: 2,
         value: [3, 0, 0, 0],
-        block: BlockEnvironment {
-            number: [4, 0, 0, 0],
-            ..Default::default()
-        },
-        transaction: TransactionEnvironment {
-            gas_price: [5, 0, 0, 0],
-            ..Default::default()
-        },
+        block: BlockEnvironment { number: [4, 0, 0, 0], ..Default::default() },
+        transaction: TransactionEnvironment { gas_price: [5, 0, 0, 0], ..Default::default() },
         address: [6; 20],
         caller: [7; 20],
         blob_hashes: 8,
@@ -50,23 +44,14 @@ fn fields_of_the_input_are_at_their_offsets() {
 #[test]
 fn heads_have_constant_sizes() {
     let (word, address) = ([u64::MAX; 4], [0xff; 20]);
-    let effects = Effects {
-        storage_writes: u32::MAX,
-        ..Effects::default()
-    };
+    let effects = Effects { storage_writes: u32::MAX, ..Effects::default() };
     let kind = CallKind::StaticCall;
     let halt = Halt::Exceptional;
     let requests = [
         (Request::SLoad { slot: word }, 33),
         (Request::TLoad { slot: word }, 33),
         (Request::Balance { address }, 21),
-        (
-            Request::ExtCode {
-                address,
-                with_bytes: 1,
-            },
-            25,
-        ),
+        (Request::ExtCode { address, with_bytes: 1 }, 25),
         (Request::BlockHash { number: u64::MAX }, 9),
         (
             Request::Call {
@@ -91,70 +76,19 @@ fn heads_have_constant_sizes() {
             },
             93,
         ),
-        (
-            Request::SelfDestruct {
-                gas_left: 1,
-                refund: -1,
-                beneficiary: address,
-                effects,
-            },
-            49,
-        ),
-        (
-            Request::Done {
-                halt,
-                gas_left: 1,
-                refund: -1,
-                effects,
-                output_bytes: 1,
-            },
-            34,
-        ),
+        (Request::SelfDestruct { gas_left: 1, refund: -1, beneficiary: address, effects }, 49),
+        (Request::Done { halt, gas_left: 1, refund: -1, effects, output_bytes: 1 }, 34),
     ];
     for (request, size) in requests {
         assert_eq!(bytes(&request).len(), size, "{request:?}");
     }
     let answers = [
-        (
-            Answer::Slot {
-                present: word,
-                original: word,
-                cold: 1,
-            },
-            69,
-        ),
+        (Answer::Slot { present: word, original: word, cold: 1 }, 69),
         (Answer::Word(word), 33),
-        (
-            Answer::Balance {
-                balance: word,
-                cold: 1,
-            },
-            37,
-        ),
-        (
-            Answer::Code {
-                hash: [1; 32],
-                code_bytes: 1,
-                cold: 1,
-            },
-            41,
-        ),
-        (
-            Answer::Returned {
-                success: 1,
-                gas_left: 1,
-                data_bytes: 1,
-            },
-            17,
-        ),
-        (
-            Answer::Created {
-                address,
-                gas_left: 1,
-                data_bytes: 1,
-            },
-            33,
-        ),
+        (Answer::Balance { balance: word, cold: 1 }, 37),
+        (Answer::Code { hash: [1; 32], code_bytes: 1, cold: 1 }, 41),
+        (Answer::Returned { success: 1, gas_left: 1, data_bytes: 1 }, 17),
+        (Answer::Created { address, gas_left: 1, data_bytes: 1 }, 33),
     ];
     for (answer, size) in answers {
         assert_eq!(bytes(&answer).len(), size, "{answer:?}");

@@ -81,8 +81,8 @@ impl Reencode for Unmoved {
     type Error = std::convert::Infallible;
 }
 
-/// The functions of the metered module: the meters' two, the imports, [`body::failure`], the metered ones in
-/// their order, then entrances to those that anybody but a direct call refers to.
+/// The functions of the metered module: the meters' two, the imports, the metered ones in their order, then
+/// entrances to those that anybody but a direct call refers to.
 pub struct Functions {
     imports: u32,
     all: u32,
@@ -95,7 +95,7 @@ pub struct Functions {
 /// Parameters that a function may have: the meters add theirs, and wasmparser allows 1,000.
 const MAX_PARAMS: u32 = 1_000 - METER_PARAMS.len() as u32;
 
-/// How far the index of each import moves: the meters' two come first.
+/// How far the index of each function moves: the meters' two come first.
 const SHIFT: u32 = 2;
 
 impl Functions {
@@ -117,16 +117,11 @@ impl Functions {
 
     /// The metered function `index`, or the import.
     pub fn metered(&self, index: u32) -> u32 {
-        index.saturating_add(if self.is_import(index) { SHIFT } else { SHIFT + 1 })
-    }
-
-    /// Where charges end that could not be paid.
-    pub fn failure(&self) -> u32 {
-        self.imports + SHIFT
+        index.saturating_add(SHIFT)
     }
 
     fn entrance_at(&self, place: u32) -> u32 {
-        self.all + SHIFT + 1 + place
+        self.all + SHIFT + place
     }
 
     /// What has the type that function `index` has in the module.
@@ -242,7 +237,6 @@ fn function_section(
     types: &mut Types<'_>,
 ) -> Result<FunctionSection, MeterError> {
     let mut section = FunctionSection::new();
-    section.function(types.gas_exhausted);
     for type_index in sections.function_types.iter().skip(sections.imports.len()) {
         section.function(types.of_metered(*type_index)?);
     }
@@ -367,7 +361,6 @@ fn code_section(
 ) -> Result<CodeSection, MeterError> {
     let globals = meter_globals(sections)?;
     let mut section = CodeSection::new();
-    section.raw(&body::failure());
     let bodies = sections.bodies.iter().zip(&survey.functions).enumerate();
     for (index, (defined, (body, shape))) in (functions.imports..).zip(bodies) {
         let type_index = sections.type_of_function(index)?;

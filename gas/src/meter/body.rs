@@ -8,9 +8,8 @@
 //!   global and waits for none. Gas comes back in the global: whoever calls reads it again.
 //! - In between, gas is in a local. The global is written where somebody could look: before an operator
 //!   that may trap, before a call out of the module, before a failing charge, and on return.
-//! - A charge is a comparison and a subtraction; what happens when it fails is in a function of its own. The
-//!   charges for the frame and for the first operators are compared at once, as nothing that could be seen
-//!   is between them.
+//! - A charge is a comparison and a subtraction. The charges for the frame and for the first operators are
+//!   compared at once, as nothing that could be seen is between them.
 //! - A loop without loops, calls and charges by operand in it is written twice: one copy for when there is
 //!   gas for all of its body, without comparisons, and one with them, for the last rounds before gas ends.
 
@@ -130,15 +129,6 @@ pub fn entrance(metered: u32, params: u32, globals: Globals) -> Vec<u8> {
     }
     sink.global_get(globals.gas).global_get(globals.stack).local_tee(stack).call(metered);
     sink.local_get(stack).global_set(globals.stack).end();
-    out
-}
-
-/// Where charges end that could not be paid: takes the charge.
-pub fn failure() -> Vec<u8> {
-    let mut out = Vec::new();
-    0_u32.encode(&mut out);
-    let mut sink = InstructionSink::new(&mut out);
-    sink.local_get(0).call(GAS_EXHAUSTED).unreachable().end();
     out
 }
 

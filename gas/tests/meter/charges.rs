@@ -72,8 +72,8 @@ fn charges_of_near(body: &FunctionBody<'_>) -> Vec<Charge> {
     charges
 }
 
-/// What our meter charges: constants go to `gas_exhausted`, function 0, or to `failure`.
-fn charges_of_ours(body: &FunctionBody<'_>, failure: u32) -> Vec<Charge> {
+/// What our meter charges: constants go to `gas_exhausted`, function 0.
+fn charges_of_ours(body: &FunctionBody<'_>) -> Vec<Charge> {
     use Operator as O;
     let code = operators(body);
     let mut charges = Vec::new();
@@ -93,10 +93,8 @@ fn charges_of_ours(body: &FunctionBody<'_>, failure: u32) -> Vec<Charge> {
             ) => {
                 charges.push(Charge::Stack(*value));
             }
-            (O::I64Const { value }, [_, O::Call { function_index }, ..])
-                if *function_index == 0 || *function_index == failure =>
-            {
-                charges.push(Charge::Gas(*value))
+            (O::I64Const { value }, [_, O::Call { function_index: 0 }, ..]) => {
+                charges.push(Charge::Gas(*value));
             }
             (
                 O::I64ExtendI32U,
@@ -124,14 +122,12 @@ fn assert_same_charges(code: &[u8]) {
     let near = near_vm_runner::prepare::prepare_contract(code, &config, VMKind::Wasmtime);
     let near = near.expect("NEAR accepts it");
     let ours = MeteredModule::meter(code, &options).expect("so do we");
-    // The first function that is not imported is where failing charges go.
-    let failure = 2 + ours.imports.len() as u32;
-    let (near, ours) = (bodies(&near), bodies(&ours.code).split_off(1));
+    let (near, ours) = (bodies(&near), bodies(&ours.code));
     for entrance in ours.iter().skip(near.len()) {
-        assert_eq!(charges_of_ours(entrance, failure), [], "entrances are free");
+        assert_eq!(charges_of_ours(entrance), [], "entrances are free");
     }
     for (index, (near, ours)) in near.iter().zip(&ours).enumerate() {
-        assert_eq!(charges_of_near(near), charges_of_ours(ours, failure), "function {index}");
+        assert_eq!(charges_of_near(near), charges_of_ours(ours), "function {index}");
     }
 }
 
@@ -140,6 +136,33 @@ fn every_function_of_the_corpus_charges_what_near_charges_in_the_same_order() {
     for (name, text) in CORPUS {
         println!("{name}");
         assert_same_charges(&wat::parse_str(text).expect(name));
+    }
+}
+
+#[test]
+fn an_operator_of_wide_arithmetic_costs_two_operators() {
+    let charges = |operator: &str| {
+        let text = format!(
+            r#"(module (func (result i64 i64)
+                (i64.const 1) (i64.const 2) (i64.const 3) (i64.const 4) {operator}))"#
+        );
+        let code = wat::parse_str(text).expect("text of a module");
+        let config = config();
+        let options = MeterOptions {
+            config: &config,
+            memory: MemoryPolicy::Declared,
+            private_features: true,
+        };
+        let module = MeteredModule::meter(&code, &options).expect("a private module");
+        bodies(&module.code).first().map(charges_of_ours)
+    };
+    assert_eq!(charges("(i64.add128)"), charges("(drop) (drop)"));
+    assert_eq!(charges("(i64.sub128)"), charges("(drop) (drop)"));
+    for operator in ["(i64.mul_wide_s)", "(i64.mul_wide_u)"] {
+        assert_eq!(
+            charges(&format!("{operator} (drop) (drop)")),
+            charges("(nop) (nop) (drop) (drop)")
+        );
     }
 }
 

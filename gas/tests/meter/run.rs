@@ -4,6 +4,7 @@
 use cotenant_gas::{MemoryPolicy, MeterOptions, MeteredModule, Schedule, export};
 use near_parameters::vm::{Config, VMKind};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
 use wasmi::{Caller, Engine, Error, Extern, Global, Instance, Linker, Module, Store, Val};
 
 use crate::corpus::CORPUS;
@@ -227,6 +228,24 @@ fn recursion_without_end_stops_at_the_stack_limit_and_not_before() {
     let code = wat::parse_str(text).expect("a module");
     let end = assert_same_run(&engine, &code, 0, 1_000_000 * OPERATOR);
     assert_eq!(end, Some(End::OutOfStack));
+}
+
+#[test]
+fn random_programs_end_in_many_ways() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let engine = interpreter();
+    let (mut returned, mut out_of_gas, mut trapped) = (0, 0, 0);
+    for _ in 0..300 {
+        let program = any_program().new_tree(&mut runner).expect("a program").current();
+        let code = wat::parse_str(&program).expect("a program");
+        match assert_same_run(&engine, &code, 1, 500 * OPERATOR) {
+            Some(End::Returned(_)) => returned += 1,
+            Some(End::OutOfGas { .. }) => out_of_gas += 1,
+            Some(End::Trapped(_)) => trapped += 1,
+            Some(End::OutOfStack) | None => {}
+        }
+    }
+    assert!(returned > 30 && out_of_gas > 30 && trapped > 30, "{returned} {out_of_gas} {trapped}");
 }
 
 proptest! {

@@ -14,7 +14,9 @@ use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use wasmi::{Caller, Config, Error, FuncType, Global, Linker, Memory, Store, TrapCode, Val, ValType};
+use wasmi::{
+    Caller, Config, Error, FuncType, Global, Linker, Memory, Store, TrapCode, Val, ValType,
+};
 
 /// wasmi's own limits on its stack; the metered stack limit (at least 64 bytes a frame) trips far below.
 const RECURSION_MAX: usize = 16_384;
@@ -115,7 +117,12 @@ impl wasmi::ResourceLimiter for Data {
 
 impl Module for InterpretedModule {
     fn instance(&self) -> Result<Result<PooledInstance, Trap>, HostFault> {
-        let data = Data { calls: None, memory: None, gas: None, page_limit: Arc::new(AtomicU32::new(u32::MAX)) };
+        let data = Data {
+            calls: None,
+            memory: None,
+            gas: None,
+            page_limit: Arc::new(AtomicU32::new(u32::MAX)),
+        };
         let mut store = Store::new(&self.engine, data);
         store.limiter(|data| data);
         let exports = match self.linker.instantiate_and_start(&mut store, &self.module) {

@@ -9,10 +9,11 @@ use std::cell::RefCell;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use wasmer::sys::vm::{
-    LinearMemory, MemoryError, MemoryStyle, VMMemory, VMMemoryDefinition, VMTable, VMTableDefinition,
-};
 use wasmer::sys::Tunables;
+use wasmer::sys::vm::{
+    LinearMemory, MemoryError, MemoryStyle, VMMemory, VMMemoryDefinition, VMTable,
+    VMTableDefinition,
+};
 use wasmer::{GlobalType, MemoryType, Pages, TableType};
 use wasmer_vm::{TableStyle, VMConfig, VMGlobal, VMGlobalDefinition};
 

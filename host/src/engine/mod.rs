@@ -4,9 +4,9 @@
 //! Takes a metered module; gives instances that call back through [`Calls`]. An engine knows nothing of
 //! frames, gas prices or rules. The same module behaves the same on every engine: result, gas left, trap.
 
+mod interpreter;
 mod memory;
 mod native;
-mod interpreter;
 mod signal;
 
 pub use interpreter::InterpreterEngine;
@@ -61,9 +61,10 @@ impl fmt::Display for EngineKind {
 impl FromStr for EngineKind {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| {
-            format!("no engine `{text}`: choose cranelift, singlepass or wasmi")
-        })
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.name() == text)
+            .ok_or_else(|| format!("no engine `{text}`: choose cranelift, singlepass or wasmi"))
     }
 }
 

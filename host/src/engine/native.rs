@@ -11,8 +11,8 @@
 
 use super::memory::{Anatomy, RecordingTunables};
 use super::{
-    Calls, Engine, EngineKind, Exit, Guest, Instance, Module, ModuleFacts, Pool, PooledInstance, Trap,
-    Unwind, signal,
+    Calls, Engine, EngineKind, Exit, Guest, Instance, Module, ModuleFacts, Pool, PooledInstance,
+    Trap, Unwind, signal,
 };
 use crate::HostFault;
 use cotenant_gas::{MeteredModule, export};
@@ -92,7 +92,13 @@ impl Engine for NativeEngine {
         let module = unsafe { wasmer::Module::deserialize(&self.engine, artifact) }
             .map_err(|error| HostFault::Artifact(error.to_string()))?;
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        Ok(Arc::new(NativeModule { id, kind: self.kind, engine: self.engine.clone(), module, facts }))
+        Ok(Arc::new(NativeModule {
+            id,
+            kind: self.kind,
+            engine: self.engine.clone(),
+            module,
+            facts,
+        }))
     }
 }
 
@@ -227,7 +233,9 @@ impl Instance for NativeInstance {
             Some(method) => [export::FUNCTION_PREFIX, method].concat(),
             None => export::START.to_owned(),
         };
-        let Some(function) = self.method(&name) else { return (Exit::Trapped(Trap::Unreachable), gas) };
+        let Some(function) = self.method(&name) else {
+            return (Exit::Trapped(Trap::Unreachable), gas);
+        };
         // SAFETY: the lifetime is hidden from wasmer, which wants 'static. `calls` outlives this function,
         // the pointer is cleared before it returns, and only code that runs inside it follows the pointer.
         self.link.calls = Some(unsafe {

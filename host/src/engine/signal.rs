@@ -178,7 +178,8 @@ unsafe fn chain(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut l
             // The faulting instruction runs again and ends the process in the ordinary way.
             libc::sigaction(signal, previous, ptr::null_mut());
         } else if previous.sa_flags & libc::SA_SIGINFO != 0 {
-            type Handler = unsafe extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
+            type Handler =
+                unsafe extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
             let handler = std::mem::transmute::<usize, Handler>(previous.sa_sigaction);
             handler(signal, info, context);
         } else {

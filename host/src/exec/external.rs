@@ -16,7 +16,7 @@ use near_primitives_core::universal_state_init::{
 use near_vm_runner::logic::types::{
     ActionIndex, GlobalContractDeployMode, GlobalContractIdentifier, ReceiptIndex,
 };
-use near_vm_runner::logic::{External, HostError, StorageAccessTracker, ValuePtr, VMLogicError};
+use near_vm_runner::logic::{External, HostError, StorageAccessTracker, VMLogicError, ValuePtr};
 use std::rc::Rc;
 
 type Result<T> = std::result::Result<T, VMLogicError>;
@@ -84,7 +84,8 @@ impl FrameExternal {
         }
         let mut tree = self.root.tree.borrow_mut();
         // NEAR lets a contract without balance attach one yoctoNEAR.
-        if deposit == 1 && tree.ledger().balance == 0 && self.root.schedule.vm.one_yocto_on_promise {
+        if deposit == 1 && tree.ledger().balance == 0 && self.root.schedule.vm.one_yocto_on_promise
+        {
             return;
         }
         let change = LedgerChange { spent: deposit, ..LedgerChange::default() };
@@ -347,7 +348,10 @@ impl External for FrameExternal {
         }
     }
 
-    fn check_state_init(&self, _state_init: &RawStateInit) -> std::result::Result<(), StateInitError> {
+    fn check_state_init(
+        &self,
+        _state_init: &RawStateInit,
+    ) -> std::result::Result<(), StateInitError> {
         Ok(())
     }
 
@@ -356,7 +360,11 @@ impl External for FrameExternal {
         state_init: &RawStateInit,
         _mode: DecodeMode,
     ) -> UniversalStateInitCounts {
-        UniversalStateInitCounts { num_bytes: state_init.0.len() as u64, num_entries: 0, num_keys: 0 }
+        UniversalStateInitCounts {
+            num_bytes: state_init.0.len() as u64,
+            num_entries: 0,
+            num_keys: 0,
+        }
     }
 
     fn append_action_universal_state_init(

@@ -35,7 +35,9 @@ impl From<LedgerError> for Failure {
     fn from(error: LedgerError) -> Self {
         match error {
             LedgerError::BalanceExceeded => HostError::BalanceExceeded,
-            LedgerError::NumberOfLogsExceeded { limit } => HostError::NumberOfLogsExceeded { limit },
+            LedgerError::NumberOfLogsExceeded { limit } => {
+                HostError::NumberOfLogsExceeded { limit }
+            }
             LedgerError::TotalLogLengthExceeded { limit } => {
                 HostError::TotalLogLengthExceeded { length: limit.saturating_add(1), limit }
             }
@@ -93,7 +95,9 @@ impl Failure {
     pub fn to_sync_error(&self) -> SyncExecutionError {
         match self {
             Failure::Near(FunctionCallError::HostError(error)) => match error {
-                HostError::GasExceeded | HostError::GasLimitExceeded => SyncExecutionError::OutOfGas,
+                HostError::GasExceeded | HostError::GasLimitExceeded => {
+                    SyncExecutionError::OutOfGas
+                }
                 HostError::GuestPanic { panic_msg } => {
                     SyncExecutionError::GuestPanic(panic_msg.clone())
                 }

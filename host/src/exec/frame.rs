@@ -75,7 +75,12 @@ pub(super) struct Frame<'y, 'c> {
 }
 
 impl<'y, 'c> Frame<'y, 'c> {
-    pub(super) fn new(root: Rc<Root>, id: FrameId, ctx: HostCtx<'c>, input: FrameInput<'y>) -> Self {
+    pub(super) fn new(
+        root: Rc<Root>,
+        id: FrameId,
+        ctx: HostCtx<'c>,
+        input: FrameInput<'y>,
+    ) -> Self {
         let visibility = root.tree.borrow().visibility(id);
         Self {
             root,
@@ -112,7 +117,8 @@ impl<'y, 'c> Frame<'y, 'c> {
         if self.visibility == Visibility::Public {
             let (per_byte, base) = loading;
             let before = self.used();
-            let paid = self.burn(per_byte.saturating_mul(code.code_bytes)).and_then(|()| self.burn(base));
+            let paid =
+                self.burn(per_byte.saturating_mul(code.code_bytes)).and_then(|()| self.burn(base));
             self.root.tree.borrow_mut().split_mut(self.id).loading = self.used() - before;
             // Running out here is always this error, whichever limit it was.
             paid.map_err(|_| HostError::GasExceeded)?;
@@ -126,8 +132,11 @@ impl<'y, 'c> Frame<'y, 'c> {
             self.nothing_burnt = !self.root.schedule.vm.fix_contract_loading_cost;
             return Err(error.into());
         }
-        let mut instance =
-            code.module.instance().map_err(|fault| self.root.fail(fault))?.map_err(Failure::from)?;
+        let mut instance = code
+            .module
+            .instance()
+            .map_err(|fault| self.root.fail(fault))?
+            .map_err(Failure::from)?;
         self.page_limit = Some(instance.page_limit());
         self.limit_pages();
         if code.has_start {
@@ -243,7 +252,8 @@ impl<'y, 'c> Frame<'y, 'c> {
     fn reserved(&self) -> u64 {
         let tree = self.root.tree.borrow();
         let own = tree.effects(self.id).receipts.iter().fold(0_u64, |sum, receipt| {
-            let reserved = crate::runtime::reserved(&self.root.schedule, &receipt.actions, &receipt.receiver);
+            let reserved =
+                crate::runtime::reserved(&self.root.schedule, &receipt.actions, &receipt.receiver);
             sum.saturating_add(if receipt.resumes().is_some() { 0 } else { reserved })
         });
         own.max(self.taken_over)
@@ -267,7 +277,12 @@ impl<'y, 'c> Frame<'y, 'c> {
     }
 
     /// Bytes of memory, or of a register when the length is `u64::MAX`.
-    pub(super) fn bytes(&mut self, memory: &[u8], length: u64, pointer: u64) -> Result<Vec<u8>, Failure> {
+    pub(super) fn bytes(
+        &mut self,
+        memory: &[u8],
+        length: u64,
+        pointer: u64,
+    ) -> Result<Vec<u8>, Failure> {
         if length != u64::MAX {
             return Ok(range(memory, length, pointer)?.to_vec());
         }
@@ -294,7 +309,11 @@ impl<'y, 'c> Frame<'y, 'c> {
     }
 
     /// Delivers bytes into a register: a private frame's are ours, a public one's are NEAR's, at NEAR's price.
-    pub(super) fn set_register(&mut self, register: u64, mut bytes: Vec<u8>) -> Result<(), Failure> {
+    pub(super) fn set_register(
+        &mut self,
+        register: u64,
+        mut bytes: Vec<u8>,
+    ) -> Result<(), Failure> {
         if self.visibility == Visibility::Public {
             self.burn(self.root.rules.base)?;
             let length = bytes.len() as u64;
@@ -369,6 +388,10 @@ impl<'y, 'c> Frame<'y, 'c> {
             entry.calls += 1;
             entry.gas += gas;
         }
+        if row.group == Group::Nested {
+            // Callees came or went, and with them what the memory may grow to.
+            self.limit_pages();
+        }
         let value = result?;
         self.after(row.group)?;
         Ok(value)
@@ -432,7 +455,8 @@ impl<'y, 'c> Frame<'y, 'c> {
         }
         let callee = self.root.tree.borrow().entered_by_sync_call(self.id);
         if callee && id == HostFunctionId::PromiseReturn {
-            let message = "`promise_return` in a sync call: only a root call has receivers".to_owned();
+            let message =
+                "`promise_return` in a sync call: only a root call has receivers".to_owned();
             return Err(Failure::Rule("PromiseReturnInSyncCall", message));
         }
         let usage = matches!(id, HostFunctionId::StorageWrite | HostFunctionId::StorageRemove)
@@ -523,9 +547,8 @@ impl<'y, 'c> Frame<'y, 'c> {
         memory: &mut [u8],
     ) -> Result<u64, Failure> {
         let costs = self.root.schedule.sync;
-        let price = |length: u64| {
-            costs.register.saturating_add(costs.register_byte.saturating_mul(length))
-        };
+        let price =
+            |length: u64| costs.register.saturating_add(costs.register_byte.saturating_mul(length));
         match id {
             HostFunctionId::Input => {
                 self.burn(price(self.input.len() as u64))?;
@@ -620,7 +643,11 @@ pub(super) fn range(memory: &[u8], length: u64, pointer: u64) -> Result<&[u8], F
 }
 
 /// A range of memory to write to.
-pub(super) fn range_mut(memory: &mut [u8], length: u64, pointer: u64) -> Result<&mut [u8], Failure> {
+pub(super) fn range_mut(
+    memory: &mut [u8],
+    length: u64,
+    pointer: u64,
+) -> Result<&mut [u8], Failure> {
     usize::try_from(pointer)
         .ok()
         .zip(pointer.checked_add(length).and_then(|end| usize::try_from(end).ok()))

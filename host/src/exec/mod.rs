@@ -131,7 +131,9 @@ pub fn execute(
                 format!("`{namespace}` is private: only a sync call of its own account reaches it"),
             ))
         }
-        Some(_) if root.context.method.is_empty() => Some(MethodResolveError::MethodEmptyName.into()),
+        Some(_) if root.context.method.is_empty() => {
+            Some(MethodResolveError::MethodEmptyName.into())
+        }
         Some(_) => None,
     };
     match (refused, code) {

@@ -58,7 +58,10 @@ impl Rules {
         };
         Self {
             base: price(ExtCosts::base),
-            loading: (price(ExtCosts::contract_loading_bytes), price(ExtCosts::contract_loading_base)),
+            loading: (
+                price(ExtCosts::contract_loading_bytes),
+                price(ExtCosts::contract_loading_base),
+            ),
             limits: CallLimits::standard(ledger),
             free_base,
             schedule,
@@ -298,7 +301,11 @@ impl Root {
             random_seed: call.random_seed.to_vec(),
             // Views are told by the table, so that gas can always be read (see `Rules`).
             view_config: None,
-            output_data_receivers: if callee { Vec::new() } else { call.output_data_receivers.clone() },
+            output_data_receivers: if callee {
+                Vec::new()
+            } else {
+                call.output_data_receivers.clone()
+            },
         }
     }
 

@@ -41,8 +41,14 @@ impl Frame<'_, '_> {
         self.root.tree.borrow_mut().set_memory_bytes(self.id, memory.len() as u64);
         match (id, args) {
             (F::SyncCallOpen, &[ns_len, ns, method_len, method, gas, depth, grants, register]) => {
-                let request =
-                    self.open_request(memory, (ns_len, ns), (method_len, method), gas, depth, grants)?;
+                let request = self.open_request(
+                    memory,
+                    (ns_len, ns),
+                    (method_len, method),
+                    gas,
+                    depth,
+                    grants,
+                )?;
                 match self.open(request)? {
                     Ok(handle) => Ok(handle),
                     Err(error) => self.set_register(register, error.to_bytes()).map(|()| REFUSED),
@@ -70,8 +76,13 @@ impl Frame<'_, '_> {
                 F::SyncFunctionCall,
                 &[ns_len, ns, method_len, method, length, data, gas, register],
             ) => {
-                let answer =
-                    self.named_call(memory, (ns_len, ns), (method_len, method), (length, data), gas)?;
+                let answer = self.named_call(
+                    memory,
+                    (ns_len, ns),
+                    (method_len, method),
+                    (length, data),
+                    gas,
+                )?;
                 self.set_register(register, answer.bytes).map(|()| answer.status)
             }
             (F::ResumeSyncCall, &[ns_len, ns, length, data, register]) => {
@@ -111,7 +122,10 @@ impl Frame<'_, '_> {
                 };
                 self.give_name(name, register)
             }
-            (F::PromiseBatchActionDeployModule, &[promise, ns_len, ns, visibility, length, code]) => {
+            (
+                F::PromiseBatchActionDeployModule,
+                &[promise, ns_len, ns, visibility, length, code],
+            ) => {
                 let (namespace, visibility) = self.deploy_target(memory, ns_len, ns, visibility)?;
                 self.root.tagged.replace(Some(Box::new(move |code| Action::DeployModule {
                     namespace,
@@ -182,9 +196,7 @@ impl Frame<'_, '_> {
 
     fn open(&mut self, request: OpenRequest) -> Result<Result<u64, SyncExecutionError>, Failure> {
         let code = match &request.namespace {
-            Some(namespace) => {
-                self.root.code(namespace).map_err(|fault| self.root.fail(fault))?
-            }
+            Some(namespace) => self.root.code(namespace).map_err(|fault| self.root.fail(fault))?,
             None => None,
         };
         let callee = code.as_ref().map(|code| Callee {
@@ -317,7 +329,13 @@ impl Frame<'_, '_> {
     }
 
     /// A name, cut one byte beyond its limit: what is longer names nothing.
-    fn name(&mut self, memory: &[u8], length: u64, data: u64, max: usize) -> Result<Vec<u8>, Failure> {
+    fn name(
+        &mut self,
+        memory: &[u8],
+        length: u64,
+        data: u64,
+        max: usize,
+    ) -> Result<Vec<u8>, Failure> {
         let found = self.length(length, data);
         self.burn(self.root.schedule.sync.byte_in.saturating_mul(found))?;
         let mut bytes = self.bytes(memory, length, data)?;

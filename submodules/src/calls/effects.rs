@@ -83,8 +83,10 @@ mod tests {
 
     #[test]
     fn joined_receipts_are_renumbered() {
-        let mut caller = Effects { receipts: vec![After(vec![]), After(vec![0])], ..Effects::default() };
-        let callee = Effects { receipts: vec![After(vec![]), After(vec![0])], ..Effects::default() };
+        let mut caller =
+            Effects { receipts: vec![After(vec![]), After(vec![0])], ..Effects::default() };
+        let callee =
+            Effects { receipts: vec![After(vec![]), After(vec![0])], ..Effects::default() };
         caller.join(callee, vec![], 0);
         assert_eq!(caller.receipts[3], After(vec![2]));
     }

@@ -83,7 +83,11 @@ impl Ledger {
     ///
     /// # Errors
     /// The first limit that does not hold: balance, logs, bytes of logs, receipts.
-    pub fn apply(&mut self, change: &LedgerChange, limits: &LedgerLimits) -> Result<(), LedgerError> {
+    pub fn apply(
+        &mut self,
+        change: &LedgerChange,
+        limits: &LedgerLimits,
+    ) -> Result<(), LedgerError> {
         let balance = self.balance.checked_sub(change.spent).ok_or(LedgerError::BalanceExceeded)?;
         let logs = self.logs.saturating_add(change.logs);
         if logs > limits.logs {
@@ -105,7 +109,8 @@ impl Ledger {
     /// Takes back what a dropped frame changed.
     pub fn take_back(&mut self, change: &LedgerChange) {
         self.balance = self.balance.saturating_add(change.spent);
-        self.storage_usage = self.storage_usage.saturating_add_signed(change.storage.saturating_neg());
+        self.storage_usage =
+            self.storage_usage.saturating_add_signed(change.storage.saturating_neg());
         self.logs = self.logs.saturating_sub(change.logs);
         self.log_bytes = self.log_bytes.saturating_sub(change.log_bytes);
         self.receipts = self.receipts.saturating_sub(change.receipts);
@@ -123,9 +128,18 @@ mod tests {
         let start = Ledger { balance: 5, ..Ledger::default() };
         for (change, error) in [
             (LedgerChange { spent: 6, ..Default::default() }, LedgerError::BalanceExceeded),
-            (LedgerChange { logs: 3, ..Default::default() }, LedgerError::NumberOfLogsExceeded { limit: 2 }),
-            (LedgerChange { log_bytes: 11, ..Default::default() }, LedgerError::TotalLogLengthExceeded { limit: 10 }),
-            (LedgerChange { receipts: 2, ..Default::default() }, LedgerError::NumberPromisesExceeded { limit: 1 }),
+            (
+                LedgerChange { logs: 3, ..Default::default() },
+                LedgerError::NumberOfLogsExceeded { limit: 2 },
+            ),
+            (
+                LedgerChange { log_bytes: 11, ..Default::default() },
+                LedgerError::TotalLogLengthExceeded { limit: 10 },
+            ),
+            (
+                LedgerChange { receipts: 2, ..Default::default() },
+                LedgerError::NumberPromisesExceeded { limit: 1 },
+            ),
         ] {
             let mut ledger = start;
             assert_eq!(ledger.apply(&change, &LIMITS), Err(error));

@@ -161,7 +161,13 @@ pub struct CallTree<R> {
 impl<R: Renumber> CallTree<R> {
     /// A tree with its root frame running. An embedder that drives a private module itself passes
     /// [`Grants::ALL`] of what its pretended root may hand on.
-    pub fn new(limits: CallLimits, namespace: Namespace, method: &str, gas: u64, ledger: Ledger) -> Self {
+    pub fn new(
+        limits: CallLimits,
+        namespace: Namespace,
+        method: &str,
+        gas: u64,
+        ledger: Ledger,
+    ) -> Self {
         let root = Frame {
             caller: None,
             namespace,
@@ -277,7 +283,9 @@ impl<R: Renumber> CallTree<R> {
             return Err(SyncExecutionError::TooManyLiveCalls { limit: self.limits.live_max });
         }
         if self.memory_bytes.saturating_add(callee.memory_bytes) > self.limits.memory_bytes_max {
-            return Err(SyncExecutionError::MemoryBudgetExceeded { limit: self.limits.memory_bytes_max });
+            return Err(SyncExecutionError::MemoryBudgetExceeded {
+                limit: self.limits.memory_bytes_max,
+            });
         }
         Ok(())
     }
@@ -427,7 +435,12 @@ impl<R: Renumber> CallTree<R> {
         self.frame_mut(callee).reverted_logs = logs;
     }
 
-    fn retire(&mut self, id: FrameId, ending: Ending, logs: Vec<String>) -> (Effects<R>, Vec<String>) {
+    fn retire(
+        &mut self,
+        id: FrameId,
+        ending: Ending,
+        logs: Vec<String>,
+    ) -> (Effects<R>, Vec<String>) {
         let frame = self.frame_mut(id);
         frame.state = State::Ended;
         frame.ending = Some(ending);
@@ -472,7 +485,11 @@ impl<R: Renumber> CallTree<R> {
     ///
     /// # Errors
     /// `NotStarted` if there is none.
-    pub fn named(&self, caller: FrameId, namespace: Option<&Namespace>) -> Result<u64, SyncExecutionError> {
+    pub fn named(
+        &self,
+        caller: FrameId,
+        namespace: Option<&Namespace>,
+    ) -> Result<u64, SyncExecutionError> {
         namespace
             .and_then(|namespace| self.frame(caller).by_namespace.get(namespace).copied())
             .filter(|handle| self.callee(caller, *handle).is_ok())
@@ -516,7 +533,12 @@ impl<R: Renumber> CallTree<R> {
     /// # Errors
     /// `NamespaceBusy` while a live descendant occupies the same namespace: runs in it, or has writes to it
     /// that will join this frame's.
-    pub fn write(&mut self, id: FrameId, key: &[u8], value: Option<Vec<u8>>) -> Result<(), SyncExecutionError> {
+    pub fn write(
+        &mut self,
+        id: FrameId,
+        key: &[u8],
+        value: Option<Vec<u8>>,
+    ) -> Result<(), SyncExecutionError> {
         if self.namespace_busy(id) {
             return Err(SyncExecutionError::host("NamespaceBusy"));
         }
@@ -632,7 +654,11 @@ pub struct Finished<R> {
 }
 
 /// Capability a frame lacks for a group of functions; `None` if it may use them.
-pub fn lacking(visibility: Visibility, granted: Grants, group: crate::table::Group) -> Option<Capability> {
+pub fn lacking(
+    visibility: Visibility,
+    granted: Grants,
+    group: crate::table::Group,
+) -> Option<Capability> {
     if visibility == Visibility::Public {
         return None;
     }

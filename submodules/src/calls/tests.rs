@@ -144,7 +144,13 @@ fn memories_of_live_callees_share_a_budget_and_the_root_has_none() {
     tree.set_memory_bytes(FrameId::ROOT, 1_000_000);
     let (first, _) = open(&mut tree, FrameId::ROOT, "a", PRIVATE);
     let (second, _) = open(&mut tree, FrameId::ROOT, "b", PRIVATE);
-    refused(&tree, FrameId::ROOT, &request("c"), PRIVATE, Failure::MemoryBudgetExceeded { limit: 25 });
+    refused(
+        &tree,
+        FrameId::ROOT,
+        &request("c"),
+        PRIVATE,
+        Failure::MemoryBudgetExceeded { limit: 25 },
+    );
     assert_eq!(tree.memory_bytes_allowed(first), 15);
     tree.set_memory_bytes(first, 15);
     assert_eq!(tree.memory_bytes_allowed(second), 10);
@@ -432,7 +438,8 @@ fn a_failed_root_keeps_its_logs_and_a_failed_callees_appear_in_the_tree_alone() 
     tree.ended(a, Ok(()), gas(0, 0), logs("good"), 1);
     let (b, _) = open(&mut tree, FrameId::ROOT, "b", PUBLIC);
     tree.ended(b, Err(Failure::OutOfGas), gas(0, 0), logs("bad"), 1);
-    tree.charge_ledger(FrameId::ROOT, LedgerChange { spent: 1, ..LedgerChange::default() }).unwrap();
+    tree.charge_ledger(FrameId::ROOT, LedgerChange { spent: 1, ..LedgerChange::default() })
+        .unwrap();
     let root_logs = vec!["first".to_owned(), "last".to_owned()];
     let finished = tree.finish(Err(Failure::WasmTrap(0)), gas(0, 0), root_logs);
     assert_eq!(finished.logs, ["first", "good", "last"]);

@@ -4,7 +4,8 @@
 use super::{Digest, NEVER_OPENED, Outcome, Program, Receipt, SETUP_GAS, SLOTS, Step};
 use super::{burnt_out, storage_bytes};
 use crate::calls::{
-    CallTree, Callee, FrameId, GasReport, LedgerChange, LedgerError, OpenRequest, Resumption, Settlement,
+    CallTree, Callee, FrameId, GasReport, LedgerChange, LedgerError, OpenRequest, Resumption,
+    Settlement,
 };
 use crate::{Namespace, STATUS_CALLBACK, STATUS_ERROR, STATUS_SUCCESS, SyncExecutionError};
 use std::collections::BTreeMap;
@@ -112,13 +113,15 @@ impl<'p> Machine<'p> {
                     running = resumption.callee;
                     let held = self.tree.held(running);
                     let guest = self.guest(running);
-                    guest.limit = guest.gas.burnt + guest.gas.reserved + held + resumption.allowance;
+                    guest.limit =
+                        guest.gas.burnt + guest.gas.reserved + held + resumption.allowance;
                     guest.digest.learn_bytes(&bytes);
                     continue;
                 }
                 Ok(Next::Yield(bytes)) => match self.guests[running.index()].caller {
                     Some(caller) => {
-                        let settlement = self.tree.yielded(running, self.guests[running.index()].gas);
+                        let settlement =
+                            self.tree.yielded(running, self.guests[running.index()].gas);
                         running = caller;
                         self.guest(caller).settle(settlement);
                         self.guest(caller).told(STATUS_CALLBACK, &bytes);
@@ -182,7 +185,8 @@ impl<'p> Machine<'p> {
                 self.guest(id).logs.push(text.clone());
             }
             Step::CreatePromise { receiver, method, gas, deposit, after_last } => {
-                let change = LedgerChange { spent: *deposit, receipts: 1, ..LedgerChange::default() };
+                let change =
+                    LedgerChange { spent: *deposit, receipts: 1, ..LedgerChange::default() };
                 self.charge(id, change)?;
                 if *gas > self.left(id) {
                     return Err(Failure::OutOfGas);

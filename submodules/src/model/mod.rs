@@ -15,8 +15,8 @@ mod strategy;
 mod tests;
 
 pub use program::{
-    Digest, Method, Module, NEVER_OPENED, Program, SETUP_GAS, SLOTS, STORAGE_ENTRY_BYTES, Step, burnt_out,
-    storage_bytes,
+    Digest, Method, Module, NEVER_OPENED, Program, SETUP_GAS, SLOTS, STORAGE_ENTRY_BYTES, Step,
+    burnt_out, storage_bytes,
 };
 pub use strategy::{any_program, for_each_program};
 

@@ -61,7 +61,15 @@ struct Account<'p> {
 pub fn run(program: &Program) -> Outcome {
     let mut account = Account { program, frames: Vec::new(), promises_made: 0 };
     let method = program.modules[0].method(&program.root_method).unwrap_or(0);
-    let root = account.push(None, 0, method, 0, u64::from(program.limits.depth_max), Grants::ALL, program.gas);
+    let root = account.push(
+        None,
+        0,
+        method,
+        0,
+        u64::from(program.limits.depth_max),
+        Grants::ALL,
+        program.gas,
+    );
     let result = match account.enter(root, &program.arguments) {
         Came::Ended(result) => result,
         Came::Yielded(_) => Err(Failure::host(super::machine::CALLBACK_IN_ROOT)),
@@ -345,16 +353,23 @@ impl Account<'_> {
                     return Err(Failure::host("PublicFromPrivate"));
                 }
                 let above: Vec<_> = self.chain(id).collect();
-                if self.live().any(|other| !above.contains(&other) && self.occupies(other, &namespace)) {
+                if self
+                    .live()
+                    .any(|other| !above.contains(&other) && self.occupies(other, &namespace))
+                {
                     return Err(Failure::AlreadyStarted);
                 }
                 Grants::ALL
             }
             Visibility::Private => {
-                let has = |c: &Capability| grants.has(*c) && (!from_private || caller.granted.has(*c));
-                let granted = Capability::ALL.into_iter().filter(has).fold(Grants::NONE, Grants::with);
+                let has =
+                    |c: &Capability| grants.has(*c) && (!from_private || caller.granted.has(*c));
+                let granted =
+                    Capability::ALL.into_iter().filter(has).fold(Grants::NONE, Grants::with);
                 if let Some(lacking) = module.requires().iter().find(|c| !granted.has(*c)) {
-                    return Err(Failure::CapabilityNotGranted { capability: lacking.name().into() });
+                    return Err(Failure::CapabilityNotGranted {
+                        capability: lacking.name().into(),
+                    });
                 }
                 granted
             }
@@ -445,7 +460,9 @@ impl Account<'_> {
     fn write(&mut self, id: usize, key: &[u8], value: Option<&Vec<u8>>) -> Result<(), Failure> {
         let namespace = self.namespace(id);
         let busy = |other: usize| {
-            other != id && self.chain(other).any(|above| above == id) && self.occupies(other, &namespace)
+            other != id
+                && self.chain(other).any(|above| above == id)
+                && self.occupies(other, &namespace)
         };
         if self.live().any(busy) {
             return Err(Failure::host("NamespaceBusy"));

@@ -20,10 +20,10 @@ pub fn for_each_program(cases: u32, seed: u64, check: impl Fn(&Program) -> Resul
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
-    let checked = TestRunner::new_with_rng(config, rng).run(&any_program(), |program| {
-        check(&program).map_err(TestCaseError::fail)
-    });
+    let config =
+        Config { cases, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
+    let checked = TestRunner::new_with_rng(config, rng)
+        .run(&any_program(), |program| check(&program).map_err(TestCaseError::fail));
     match checked {
         Ok(()) => {}
         Err(TestError::Fail(reason, program)) => {

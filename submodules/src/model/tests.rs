@@ -96,12 +96,31 @@ fn random_programs_reach_every_ending_and_every_refusal() {
     });
     let seen = seen.into_inner();
     for expected in [
-        "Returned", "Closed", "OutOfGas", "WasmTrap", "GuestPanic", "yields twice", "reverted logs",
-        "NamespaceNotFound", "MethodNotFound", "AlreadyStarted", "NotStarted", "UnknownHandle",
-        "CallDepthExceeded", "TooManyLiveCalls", "CapabilityNotGranted", "MemoryBudgetExceeded",
-        "InvalidGrants", "PublicFromPrivate", "NamespaceBusy", "BalanceExceeded",
-        "NumberOfLogsExceeded", "TotalLogLengthExceeded", "NumberPromisesExceeded",
-        machine::CALLBACK_IN_ROOT, "a receipt that waits",
+        "Returned",
+        "Closed",
+        "OutOfGas",
+        "WasmTrap",
+        "GuestPanic",
+        "yields twice",
+        "reverted logs",
+        "NamespaceNotFound",
+        "MethodNotFound",
+        "AlreadyStarted",
+        "NotStarted",
+        "UnknownHandle",
+        "CallDepthExceeded",
+        "TooManyLiveCalls",
+        "CapabilityNotGranted",
+        "MemoryBudgetExceeded",
+        "InvalidGrants",
+        "PublicFromPrivate",
+        "NamespaceBusy",
+        "BalanceExceeded",
+        "NumberOfLogsExceeded",
+        "TotalLogLengthExceeded",
+        "NumberPromisesExceeded",
+        machine::CALLBACK_IN_ROOT,
+        "a receipt that waits",
     ] {
         assert!(seen.contains(expected), "never reached {expected}; reached {seen:?}");
     }

@@ -10,9 +10,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::{Capability, Grants};
 
-static CONFIG: LazyLock<Config> = LazyLock::new(|| {
-    Config::clone(&RuntimeConfigStore::new(None).get_config(88).wasm_config)
-});
+static CONFIG: LazyLock<Config> =
+    LazyLock::new(|| Config::clone(&RuntimeConfigStore::new(None).get_config(88).wasm_config));
 
 fn config() -> Config {
     CONFIG.clone()
@@ -193,7 +192,10 @@ const WIDE: &str = "(module (func (param i64) (result i64 i64)
 fn private_modules_have_multi_value_and_wide_arithmetic() {
     assert!(validate(&wasm(WIDE), Visibility::Private, &config()).is_ok());
     let rejection = rejected(&wasm(WIDE), Visibility::Public, &config());
-    assert!(rejection.violations.iter().all(|violation| violation.rule == "wasm.feature"), "{rejection}");
+    assert!(
+        rejection.violations.iter().all(|violation| violation.rule == "wasm.feature"),
+        "{rejection}"
+    );
 }
 
 #[test]
@@ -223,7 +225,11 @@ fn only_functions_of_env_can_be_imported() {
     breaks(r#"(module (import "env" "t" (table 1 funcref)))"#, &config(), &["imports.kind"]);
     breaks(r#"(module (import "env" "g" (global i32)))"#, &config(), &["imports.kind"]);
     breaks(r#"(module (import "wasi" "f" (func)))"#, &config(), &["imports.module"]);
-    breaks(r#"(module (import "internal" "finite_wasm_gas" (func)))"#, &config(), &["imports.module"]);
+    breaks(
+        r#"(module (import "internal" "finite_wasm_gas" (func)))"#,
+        &config(),
+        &["imports.module"],
+    );
 }
 
 #[test]
@@ -302,11 +308,19 @@ fn a_private_module_hears_of_every_import_it_may_not_have() {
 fn limits_of_near_hold_for_both_kinds() {
     let c = small();
     breaks("(module (func) (func) (func) (func) (func))", &c, &["limits.functions"]);
-    breaks("(module (func (local i32 i32 i32 i32)) (func (local i32 i32 i32)))", &c, &["limits.locals"]);
+    breaks(
+        "(module (func (local i32 i32 i32 i32)) (func (local i32 i32 i32)))",
+        &c,
+        &["limits.locals"],
+    );
     let nops = format!("(module (func {}))", "nop ".repeat(60));
     breaks(&nops, &c, &["limits.function_body"]);
     breaks("(module (func block end block end loop end))", &c, &["limits.blocks_per_function"]);
-    breaks("(module (func block end block end) (func block end block end))", &c, &["limits.blocks_per_contract"]);
+    breaks(
+        "(module (func block end block end) (func block end block end))",
+        &c,
+        &["limits.blocks_per_contract"],
+    );
     breaks("(module (func (param i32 i32 i32 i32)))", &c, &["limits.params_per_function"]);
     let params = "(func (param i32 i32 i32))".repeat(3);
     breaks(&format!("(module {params})"), &c, &["limits.params_per_contract"]);
@@ -337,13 +351,28 @@ fn what_is_just_within_the_limits_passes() {
 fn operands_are_counted_by_type_and_only_where_code_is_reachable() {
     let config = small();
     for (body, fits) in [
-        ("i32.const 0 i32.const 0 i32.const 0 i32.const 0 i32.const 0 i32.const 0 drop drop drop drop drop drop", true),
+        (
+            "i32.const 0 i32.const 0 i32.const 0 i32.const 0 i32.const 0 i32.const 0 drop drop drop drop drop drop",
+            true,
+        ),
         ("unreachable i64.const 0 i64.const 0 i64.const 0 i64.const 0 drop drop drop drop", true),
-        ("unreachable block i64.const 0 i64.const 0 i64.const 0 i64.const 0 drop drop drop drop end", true),
-        ("block unreachable end i64.const 0 i64.const 0 i64.const 0 i64.const 0 drop drop drop drop", false),
-        ("i32.const 0 if unreachable else i64.const 0 i64.const 0 i64.const 0 i64.const 0 drop drop drop drop end", false),
+        (
+            "unreachable block i64.const 0 i64.const 0 i64.const 0 i64.const 0 drop drop drop drop end",
+            true,
+        ),
+        (
+            "block unreachable end i64.const 0 i64.const 0 i64.const 0 i64.const 0 drop drop drop drop",
+            false,
+        ),
+        (
+            "i32.const 0 if unreachable else i64.const 0 i64.const 0 i64.const 0 i64.const 0 drop drop drop drop end",
+            false,
+        ),
         ("i64.const 0 i64.const 0 i64.const 0 i64.add i64.const 0 i64.add drop drop", true),
-        ("i32.const 0 i64.const 0 i32.wrap_i64 i64.const 0 i32.const 0 i32.const 0 drop drop drop drop drop", true),
+        (
+            "i32.const 0 i64.const 0 i32.wrap_i64 i64.const 0 i32.const 0 i32.const 0 drop drop drop drop drop",
+            true,
+        ),
     ] {
         let code = wasm(&format!("(module (func {body}))"));
         let inspection = inspect(&code, &config);

@@ -98,7 +98,8 @@ impl std::error::Error for Rejection {}
 
 /// Text of a guest's, made fit to show: escaped and cut.
 pub(super) fn shown(text: &str) -> String {
-    let mut shown: String = text.chars().take(SHOWN_CHARS_MAX).flat_map(char::escape_debug).collect();
+    let mut shown: String =
+        text.chars().take(SHOWN_CHARS_MAX).flat_map(char::escape_debug).collect();
     if text.chars().nth(SHOWN_CHARS_MAX).is_some() {
         shown.push_str("...");
     }

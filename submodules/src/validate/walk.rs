@@ -197,7 +197,13 @@ impl<'a> Walk<'a> {
                     let limit = walk.config.limit_config.max_elements_per_contract_table;
                     let limit = limit.map(|limit| limit as u64);
                     let place = || Place::at("table", offset);
-                    walk.faults.over(rules::TABLE_ELEMENTS, table.ty.initial, limit, "elements", place);
+                    walk.faults.over(
+                        rules::TABLE_ELEMENTS,
+                        table.ty.initial,
+                        limit,
+                        "elements",
+                        place,
+                    );
                     walk.tables.push(table.ty.initial);
                 });
             }
@@ -438,11 +444,23 @@ impl<'a> Walk<'a> {
         let limits = &self.config.limit_config;
         let place = || Place::function(index, body.range().start);
         self.totals.blocks = self.totals.blocks.saturating_add(blocks);
-        self.faults.over(rules::BLOCKS_FUNCTION, blocks, limits.max_blocks_per_function, "blocks", place);
+        self.faults.over(
+            rules::BLOCKS_FUNCTION,
+            blocks,
+            limits.max_blocks_per_function,
+            "blocks",
+            place,
+        );
         let limit = Some(rules::BR_TABLE_TARGETS_MAX);
         self.faults.over(rules::BR_TABLE, branch_targets, limit, "br_table targets", place);
         let limit = limits.max_operand_stack_bytes_per_function;
-        self.faults.over(rules::OPERAND_STACK, self.stack.bytes_max(), limit, "bytes of operands", place);
+        self.faults.over(
+            rules::OPERAND_STACK,
+            self.stack.bytes_max(),
+            limit,
+            "bytes of operands",
+            place,
+        );
         match invalid {
             Some(error) => {
                 self.invalid(&error, Place::function(index, error.offset()));
@@ -460,16 +478,58 @@ impl<'a> Walk<'a> {
         let functions = self.functions.len() as u64;
         let checks: [(Rule, u64, Option<u64>, &str, &'static str); 11] = [
             (rules::TYPES, totals.types, limits.max_types_per_contract, "types", "type"),
-            (rules::FUNCTIONS, functions, limits.max_functions_number_per_contract, "functions, imports included", "function"),
-            (rules::TABLES, totals.tables, limits.max_tables_per_contract.map(u64::from), "tables", "table"),
+            (
+                rules::FUNCTIONS,
+                functions,
+                limits.max_functions_number_per_contract,
+                "functions, imports included",
+                "function",
+            ),
+            (
+                rules::TABLES,
+                totals.tables,
+                limits.max_tables_per_contract.map(u64::from),
+                "tables",
+                "table",
+            ),
             (rules::MEMORY_COUNT, totals.memories, Some(1), "memories", "memory"),
             (rules::GLOBALS, totals.globals, limits.max_globals_per_contract, "globals", "global"),
             (rules::EXPORTS, totals.exports, Some(rules::EXPORTS_MAX), "exports", "export"),
-            (rules::ELEMENT_SEGMENTS, totals.element_segments, Some(rules::ELEMENT_SEGMENTS_MAX), "segments", "element"),
-            (rules::ELEMENT_ITEMS, totals.element_items, Some(rules::ELEMENT_ITEMS_MAX), "items", "element"),
-            (rules::DATA_SEGMENTS, totals.data_segments, Some(rules::DATA_SEGMENTS_MAX), "segments", "data"),
-            (rules::PARAMS_CONTRACT, totals.params, limits.max_params_per_contract, "parameters", "code"),
-            (rules::BLOCKS_CONTRACT, totals.blocks, limits.max_blocks_per_contract, "blocks", "code"),
+            (
+                rules::ELEMENT_SEGMENTS,
+                totals.element_segments,
+                Some(rules::ELEMENT_SEGMENTS_MAX),
+                "segments",
+                "element",
+            ),
+            (
+                rules::ELEMENT_ITEMS,
+                totals.element_items,
+                Some(rules::ELEMENT_ITEMS_MAX),
+                "items",
+                "element",
+            ),
+            (
+                rules::DATA_SEGMENTS,
+                totals.data_segments,
+                Some(rules::DATA_SEGMENTS_MAX),
+                "segments",
+                "data",
+            ),
+            (
+                rules::PARAMS_CONTRACT,
+                totals.params,
+                limits.max_params_per_contract,
+                "parameters",
+                "code",
+            ),
+            (
+                rules::BLOCKS_CONTRACT,
+                totals.blocks,
+                limits.max_blocks_per_contract,
+                "blocks",
+                "code",
+            ),
         ];
         for (rule, found, limit, unit, section) in checks {
             self.faults.over(rule, found, limit, unit, || Place::section(section));

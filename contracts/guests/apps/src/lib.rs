@@ -63,19 +63,13 @@ impl Apps {
 
     /// Lets an account install apps; by the owner only.
     pub fn allow(&mut self, publisher: AccountId) {
-        require!(
-            env::predecessor_account_id() == self.owner,
-            "only the owner may allow"
-        );
+        require!(env::predecessor_account_id() == self.owner, "only the owner may allow");
         self.publishers.insert(publisher);
     }
 
     /// Takes that back; by the owner only. Installed apps stay.
     pub fn disallow(&mut self, publisher: AccountId) {
-        require!(
-            env::predecessor_account_id() == self.owner,
-            "only the owner may disallow"
-        );
+        require!(env::predecessor_account_id() == self.owner, "only the owner may disallow");
         self.publishers.remove(&publisher);
     }
 
@@ -87,23 +81,11 @@ impl Apps {
             self.open_to_all || publisher == self.owner || self.publishers.contains(&publisher),
             "you may not install apps here"
         );
-        require!(
-            !namespace.is_empty(),
-            "the default namespace is this contract's own"
-        );
+        require!(!namespace.is_empty(), "the default namespace is this contract's own");
         match self.apps.get(&namespace) {
-            Some(app) => require!(
-                app.publisher == publisher,
-                "the name is another publisher's"
-            ),
+            Some(app) => require!(app.publisher == publisher, "the name is another publisher's"),
             None => {
-                self.apps.insert(
-                    namespace.clone(),
-                    App {
-                        publisher,
-                        used_bytes: 0,
-                    },
-                );
+                self.apps.insert(namespace.clone(), App { publisher, used_bytes: 0 });
             }
         }
         own_batch().deploy_module(&namespace, Visibility::Private, &code.0);
@@ -114,24 +96,16 @@ impl Apps {
     pub fn uninstall(&mut self, namespace: String) {
         let caller = env::predecessor_account_id();
         let app = self.known(&namespace);
-        require!(
-            caller == app.publisher || caller == self.owner,
-            "the app is not yours"
-        );
+        require!(caller == app.publisher || caller == self.owner, "the app is not yours");
         own_batch().remove_module(&namespace, StorageOnRemove::Delete);
     }
 
     /// Runs a method of an app, answers what it asks for, and returns what it returns. An app's failure is
     /// this call's failure, so that nothing it stored half is kept.
     pub fn run(&mut self, namespace: String, method: String, args: Base64VecU8) -> Base64VecU8 {
-        let mut storage = AppStorage::new(
-            &namespace,
-            self.known(&namespace).used_bytes,
-            self.quota_bytes,
-        );
-        let result = drive(&namespace, &method, &args.0, |request| {
-            storage.answer(request)
-        });
+        let mut storage =
+            AppStorage::new(&namespace, self.known(&namespace).used_bytes, self.quota_bytes);
+        let result = drive(&namespace, &method, &args.0, |request| storage.answer(request));
         let used_bytes = storage.used_bytes();
         if let Some(app) = self.apps.get_mut(&namespace) {
             app.used_bytes = used_bytes;
@@ -142,9 +116,7 @@ impl Apps {
     /// The same as a view: what would be written is refused.
     pub fn view(&self, namespace: String, method: String, args: Base64VecU8) -> Base64VecU8 {
         let mut storage = AppStorage::read_only(&namespace);
-        Base64VecU8(drive(&namespace, &method, &args.0, |request| {
-            storage.answer(request)
-        }))
+        Base64VecU8(drive(&namespace, &method, &args.0, |request| storage.answer(request)))
     }
 
     /// What is known about an app.
@@ -160,9 +132,7 @@ impl Apps {
 
 impl Apps {
     fn known(&self, namespace: &str) -> &App {
-        self.apps
-            .get(namespace)
-            .unwrap_or_else(|| env::panic_str("no such app is installed"))
+        self.apps.get(namespace).unwrap_or_else(|| env::panic_str("no such app is installed"))
     }
 }
 
@@ -173,17 +143,13 @@ fn drive(
     args: &[u8],
     mut answer: impl FnMut(&[u8]) -> Vec<u8>,
 ) -> Vec<u8> {
-    let mut live = Call::open(namespace, method)
-        .start()
-        .unwrap_or_else(|error| fail(&error));
+    let mut live = Call::open(namespace, method).start().unwrap_or_else(|error| fail(&error));
     let mut step = live.resume(args).unwrap_or_else(|error| fail(&error));
     loop {
         match step {
             Step::Returned(result) => return result,
             Step::Yielded(request) => {
-                step = live
-                    .resume(&answer(&request))
-                    .unwrap_or_else(|error| fail(&error))
+                step = live.resume(&answer(&request)).unwrap_or_else(|error| fail(&error))
             }
         }
     }

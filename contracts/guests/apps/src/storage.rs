@@ -18,22 +18,12 @@ pub struct AppStorage {
 impl AppStorage {
     /// The app uses `used_bytes` of `quota_bytes` so far.
     pub fn new(namespace: &str, used_bytes: u64, quota_bytes: u64) -> Self {
-        Self {
-            prefix: prefix(namespace),
-            used_bytes,
-            quota_bytes,
-            writable: true,
-        }
+        Self { prefix: prefix(namespace), used_bytes, quota_bytes, writable: true }
     }
 
     /// Reads only.
     pub fn read_only(namespace: &str) -> Self {
-        Self {
-            prefix: prefix(namespace),
-            used_bytes: 0,
-            quota_bytes: 0,
-            writable: false,
-        }
+        Self { prefix: prefix(namespace), used_bytes: 0, quota_bytes: 0, writable: false }
     }
 
     /// Bytes of keys and values the app uses now.
@@ -57,10 +47,7 @@ impl AppStorage {
         let full_key = self.full_key(key);
         let old = env::storage_read(&full_key);
         let freed = old.as_ref().map_or(0, |old| size(key, old));
-        let used_bytes = self
-            .used_bytes
-            .saturating_sub(freed)
-            .saturating_add(size(key, value));
+        let used_bytes = self.used_bytes.saturating_sub(freed).saturating_add(size(key, value));
         if used_bytes > self.quota_bytes {
             return Answer::Refused(format!(
                 "the quota is {} bytes, this needs {used_bytes}",

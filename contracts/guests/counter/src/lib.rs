@@ -35,10 +35,8 @@ impl Counter {
 
     /// Adds one and returns the sum.
     pub fn increment(&mut self) -> u64 {
-        self.value = self
-            .value
-            .checked_add(1)
-            .unwrap_or_else(|| env::panic_str("the counter is full"));
+        self.value =
+            self.value.checked_add(1).unwrap_or_else(|| env::panic_str("the counter is full"));
         log!("incremented to {}", self.value);
         self.value
     }
@@ -55,10 +53,7 @@ impl Counter {
 
     /// Back to 0, by the owner only.
     pub fn reset(&mut self) {
-        require!(
-            env::predecessor_account_id() == self.owner,
-            "only the owner may reset"
-        );
+        require!(env::predecessor_account_id() == self.owner, "only the owner may reset");
         self.value = 0;
         log!("reset");
     }
@@ -81,16 +76,9 @@ impl Counter {
     /// Increments the counter of another account, then adds what it answers to this one.
     pub fn increment_other(&mut self, account: AccountId) -> Promise {
         Promise::new(account)
-            .function_call(
-                "increment",
-                Vec::new(),
-                NearToken::from_yoctonear(0),
-                INCREMENT_GAS,
-            )
+            .function_call("increment", Vec::new(), NearToken::from_yoctonear(0), INCREMENT_GAS)
             .then(
-                Self::ext(env::current_account_id())
-                    .with_static_gas(CALLBACK_GAS)
-                    .on_incremented(),
+                Self::ext(env::current_account_id()).with_static_gas(CALLBACK_GAS).on_incremented(),
             )
     }
 

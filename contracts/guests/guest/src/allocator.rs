@@ -21,15 +21,9 @@ unsafe impl Sync for Bump {}
 
 impl Bump {
     /// An allocator that has not looked at the memory yet.
-    #[expect(
-        clippy::new_without_default,
-        reason = "a static wants a const function"
-    )]
+    #[expect(clippy::new_without_default, reason = "a static wants a const function")]
     pub const fn new() -> Self {
-        Self {
-            next: Cell::new(0),
-            end: Cell::new(0),
-        }
+        Self { next: Cell::new(0), end: Cell::new(0) }
     }
 
     /// Moves the end of what is handed out to `to`, growing the memory if it must; whether that went well.

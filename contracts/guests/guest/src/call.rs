@@ -69,13 +69,7 @@ pub struct Call<'a> {
 impl<'a> Call<'a> {
     /// A call to `method` of the module at `namespace` of this account.
     pub const fn open(namespace: &'a str, method: &'a str) -> Self {
-        Self {
-            namespace,
-            method,
-            gas: GAS_ALL,
-            depth: DEPTH_OF_HOST,
-            grants: Grants::NONE,
-        }
+        Self { namespace, method, gas: GAS_ALL, depth: DEPTH_OF_HOST, grants: Grants::NONE }
     }
 
     /// Bounds what the callee may burn and reserve over its whole life; [`GAS_ALL`] for no bound.
@@ -119,10 +113,7 @@ impl<'a> Call<'a> {
         if handle == REFUSED {
             return Err(SyncExecutionError::decode(&register::read()));
         }
-        Ok(Live {
-            handle,
-            ended: false,
-        })
+        Ok(Live { handle, ended: false })
     }
 }
 
@@ -164,10 +155,7 @@ pub struct Live {
 impl Live {
     /// The call of a handle that was not opened here, to ask the host about it.
     pub const fn from_handle(handle: u64) -> Self {
-        Self {
-            handle,
-            ended: false,
-        }
+        Self { handle, ended: false }
     }
 
     /// The handle, counted from 0 in every frame.
@@ -279,13 +267,7 @@ pub fn resume_sync_call(namespace: &str, response: &[u8]) -> Result<Step, SyncEx
     let (response_len, response_ptr) = raw(response);
     // SAFETY: the pointers are of slices that outlive the call; the host reads them alone.
     step(unsafe {
-        sys::resume_sync_call(
-            namespace_len,
-            namespace_ptr,
-            response_len,
-            response_ptr,
-            REGISTER,
-        )
+        sys::resume_sync_call(namespace_len, namespace_ptr, response_len, response_ptr, REGISTER)
     })
 }
 

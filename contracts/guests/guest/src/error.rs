@@ -69,18 +69,10 @@ impl SyncExecutionError {
             6 => Self::AlreadyStarted,
             7 => Self::NotStarted,
             8 => Self::UnknownHandle,
-            9 => Self::CallDepthExceeded {
-                limit: reader.u32()?,
-            },
-            10 => Self::TooManyLiveCalls {
-                limit: reader.u32()?,
-            },
-            11 => Self::CapabilityNotGranted {
-                capability: reader.string()?,
-            },
-            12 => Self::MemoryBudgetExceeded {
-                limit: reader.u64()?,
-            },
+            9 => Self::CallDepthExceeded { limit: reader.u32()? },
+            10 => Self::TooManyLiveCalls { limit: reader.u32()? },
+            11 => Self::CapabilityNotGranted { capability: reader.string()? },
+            12 => Self::MemoryBudgetExceeded { limit: reader.u64()? },
             _ => return None,
         })
     }

@@ -27,12 +27,7 @@ pub fn callback_into(data: &[u8], into: &mut [u8]) -> usize {
     let (data_len, data_ptr) = raw(data);
     // SAFETY: the host reads `data` and writes at most `into.len()` bytes to `into`; both outlive the call.
     unsafe {
-        sys::callback_into(
-            data_len,
-            data_ptr,
-            into.as_mut_ptr() as u64,
-            into.len() as u64,
-        ) as usize
+        sys::callback_into(data_len, data_ptr, into.as_mut_ptr() as u64, into.len() as u64) as usize
     }
 }
 

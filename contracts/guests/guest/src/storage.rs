@@ -56,16 +56,9 @@ impl<'a> Request<'a> {
     pub fn decode(bytes: &'a [u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
         let request = match reader.u8()? {
-            0 => Self::Read {
-                key: reader.bytes()?,
-            },
-            1 => Self::Write {
-                key: reader.bytes()?,
-                value: reader.bytes()?,
-            },
-            2 => Self::Remove {
-                key: reader.bytes()?,
-            },
+            0 => Self::Read { key: reader.bytes()? },
+            1 => Self::Write { key: reader.bytes()?, value: reader.bytes()? },
+            2 => Self::Remove { key: reader.bytes()? },
             _ => return None,
         };
         reader.is_empty().then_some(request)

@@ -26,14 +26,8 @@ pub extern "C" fn add() {
         panic("the input is borsh { author, text }");
     }
     let index = count();
-    granted(ask(Request::Write {
-        key: &note_key(index),
-        value: &input,
-    }));
-    granted(ask(Request::Write {
-        key: COUNT_KEY,
-        value: &(index + 1).to_le_bytes(),
-    }));
+    granted(ask(Request::Write { key: &note_key(index), value: &input }));
+    granted(ask(Request::Write { key: COUNT_KEY, value: &(index + 1).to_le_bytes() }));
     value_return(&index.to_le_bytes());
 }
 
@@ -43,9 +37,7 @@ pub extern "C" fn read() {
     let Ok(index) = input().try_into().map(u32::from_le_bytes) else {
         panic("the input is 4 bytes little-endian")
     };
-    match granted(ask(Request::Read {
-        key: &note_key(index),
-    })) {
+    match granted(ask(Request::Read { key: &note_key(index) })) {
         Some(note) => value_return(&note),
         None => panic("there is no such note"),
     }
@@ -57,10 +49,7 @@ pub extern "C" fn remove() {
     let Ok(index) = input().try_into().map(u32::from_le_bytes) else {
         panic("the input is 4 bytes little-endian")
     };
-    let was_there = granted(ask(Request::Remove {
-        key: &note_key(index),
-    }))
-    .is_some();
+    let was_there = granted(ask(Request::Remove { key: &note_key(index) })).is_some();
     value_return(&[u8::from(was_there)]);
 }
 

@@ -17,11 +17,8 @@ pub extern "C" fn sum() {
     for index in 0..count {
         let mut answer = [0; 8];
         let length = callback_into(&index.to_le_bytes(), &mut answer);
-        let number = if length == answer.len() {
-            u64::from_le_bytes(answer)
-        } else {
-            length as u64
-        };
+        let number =
+            if length == answer.len() { u64::from_le_bytes(answer) } else { length as u64 };
         sum = sum.wrapping_add(number);
     }
     value_return(&sum.to_le_bytes());

@@ -75,12 +75,7 @@ impl Driven {
                 None
             }
         };
-        Self {
-            live,
-            next: args,
-            answers: 0,
-            outcome,
-        }
+        Self { live, next: args, answers: 0, outcome }
     }
 
     /// Whether there is a step to take.
@@ -98,10 +93,7 @@ impl Driven {
         let Ok(Step::Yielded(question)) = step else {
             return;
         };
-        if opening
-            .answers_max
-            .is_some_and(|max| self.answers >= u64::from(max))
-        {
+        if opening.answers_max.is_some_and(|max| self.answers >= u64::from(max)) {
             self.outcome.closed.push(name(live.close()));
             return;
         }
@@ -134,10 +126,7 @@ pub fn nep481(namespace: &str, method: &str, args: &[u8], opening: &Opening) -> 
         let Ok(Step::Yielded(question)) = step else {
             break;
         };
-        if opening
-            .answers_max
-            .is_some_and(|max| answers >= u64::from(max))
-        {
+        if opening.answers_max.is_some_and(|max| answers >= u64::from(max)) {
             break;
         }
         step = resume_sync_call(namespace, &opening.rule.answer(question, answers));

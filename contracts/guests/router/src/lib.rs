@@ -41,10 +41,7 @@ impl Opening {
     ) -> Result<Live, cotenant_guest::SyncExecutionError> {
         Call::open(namespace, method)
             .gas(self.gas.map_or(cotenant_guest::GAS_ALL, |gas| gas.0))
-            .depth(
-                self.depth
-                    .map_or(cotenant_guest::DEPTH_OF_HOST, |depth| depth.0),
-            )
+            .depth(self.depth.map_or(cotenant_guest::DEPTH_OF_HOST, |depth| depth.0))
             .grants(Grants::from_bits(u64::from(self.grants.unwrap_or(0))))
             .start()
     }
@@ -78,10 +75,7 @@ impl Router {
         args: Base64VecU8,
         opening: Option<Opening>,
     ) -> Outcome {
-        let opening = Opening {
-            grants: Some(15),
-            ..opening.unwrap_or_default()
-        };
+        let opening = Opening { grants: Some(15), ..opening.unwrap_or_default() };
         drive::to_end(opening.start(&namespace, &method), &args.0, &opening)
     }
 
@@ -127,11 +121,8 @@ impl Router {
         method: String,
         args: Base64VecU8,
     ) -> Vec<StepReport> {
-        let start = || {
-            StepReport::of(cotenant_guest::sync_function_call(
-                &namespace, &method, &args.0, 0,
-            ))
-        };
+        let start =
+            || StepReport::of(cotenant_guest::sync_function_call(&namespace, &method, &args.0, 0));
         vec![start(), start()]
     }
 
@@ -143,11 +134,7 @@ impl Router {
         args: Base64VecU8,
         steps: u32,
     ) -> Outcome {
-        drive::close_early(
-            Opening::default().start(&namespace, &method),
-            &args.0,
-            steps,
-        )
+        drive::close_early(Opening::default().start(&namespace, &method), &args.0, steps)
     }
 
     /// Resumes and closes a handle that was never given.
@@ -189,13 +176,11 @@ impl Router {
 
     /// Opens a call, takes one step, then fails with the callee suspended.
     pub fn fail_with_live(&self, namespace: String, method: String, args: Base64VecU8) {
-        let step = Opening::default()
-            .start(&namespace, &method)
-            .map(|mut live| {
-                let step = live.resume(&args.0);
-                std::mem::forget(live);
-                step
-            });
+        let step = Opening::default().start(&namespace, &method).map(|mut live| {
+            let step = live.resume(&args.0);
+            std::mem::forget(live);
+            step
+        });
         env::panic_str(&format!("failed after {step:?}"));
     }
 

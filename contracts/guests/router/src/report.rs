@@ -43,12 +43,8 @@ pub struct ErrorReport {
 
 impl ErrorReport {
     fn of(error: &SyncExecutionError) -> Self {
-        let mut report = Self {
-            kind: error.name().to_string(),
-            message: None,
-            limit: None,
-            trap: None,
-        };
+        let mut report =
+            Self { kind: error.name().to_string(), message: None, limit: None, trap: None };
         match error {
             SyncExecutionError::GuestPanic(text)
             | SyncExecutionError::HostError(text)

@@ -67,9 +67,7 @@ fn loops() -> u64 {
     let bytes = &bytes[..length as usize];
     if !bytes.is_empty() && bytes.iter().all(u8::is_ascii_digit) {
         return bytes.iter().fold(0_u64, |number, digit| {
-            number
-                .wrapping_mul(10)
-                .wrapping_add(u64::from(digit - b'0'))
+            number.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'))
         });
     }
     match bytes.try_into() {

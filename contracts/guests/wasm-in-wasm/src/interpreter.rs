@@ -17,50 +17,28 @@ struct Frame {
 pub fn run(module: &[u8], method: &str, input: &[u8]) -> Result<Vec<u8>, String> {
     let engine = Engine::default();
     let module = Module::new(&engine, module).map_err(|error| error.to_string())?;
-    let mut store = Store::new(
-        &engine,
-        Frame {
-            input: input.to_vec(),
-            ..Frame::default()
-        },
-    );
+    let mut store = Store::new(&engine, Frame { input: input.to_vec(), ..Frame::default() });
     let mut linker = Linker::new(&engine);
     define(&mut linker).map_err(|error| error.to_string())?;
-    let instance = linker
-        .instantiate_and_start(&mut store, &module)
-        .map_err(|error| error.to_string())?;
-    let method = instance
-        .get_typed_func::<(), ()>(&store, method)
-        .map_err(|error| error.to_string())?;
-    method
-        .call(&mut store, ())
-        .map_err(|error| error.to_string())?;
+    let instance =
+        linker.instantiate_and_start(&mut store, &module).map_err(|error| error.to_string())?;
+    let method =
+        instance.get_typed_func::<(), ()>(&store, method).map_err(|error| error.to_string())?;
+    method.call(&mut store, ()).map_err(|error| error.to_string())?;
     Ok(store.into_data().result)
 }
 
 /// The core functions, with NEAR's signatures.
 fn define(linker: &mut Linker<Frame>) -> Result<(), wasmi::errors::LinkerError> {
     linker
-        .func_wrap(
-            "env",
-            "input",
-            |mut caller: Caller<'_, Frame>, register: u64| {
-                let frame = caller.data_mut();
-                let input = frame.input.clone();
-                frame.registers.insert(register, input);
-            },
-        )?
-        .func_wrap(
-            "env",
-            "register_len",
-            |caller: Caller<'_, Frame>, register: u64| -> u64 {
-                caller
-                    .data()
-                    .registers
-                    .get(&register)
-                    .map_or(u64::MAX, |bytes| bytes.len() as u64)
-            },
-        )?
+        .func_wrap("env", "input", |mut caller: Caller<'_, Frame>, register: u64| {
+            let frame = caller.data_mut();
+            let input = frame.input.clone();
+            frame.registers.insert(register, input);
+        })?
+        .func_wrap("env", "register_len", |caller: Caller<'_, Frame>, register: u64| -> u64 {
+            caller.data().registers.get(&register).map_or(u64::MAX, |bytes| bytes.len() as u64)
+        })?
         .func_wrap("env", "read_register", read_register)?
         .func_wrap(
             "env",
@@ -75,18 +53,12 @@ fn define(linker: &mut Linker<Frame>) -> Result<(), wasmi::errors::LinkerError> 
             "env",
             "panic_utf8",
             |caller: Caller<'_, Frame>, length: u64, pointer: u64| -> Result<(), Error> {
-                Err(Error::new(String::from_utf8_lossy(&bytes(
-                    &caller, length, pointer,
-                )?)))
+                Err(Error::new(String::from_utf8_lossy(&bytes(&caller, length, pointer)?)))
             },
         )?
-        .func_wrap(
-            "env",
-            "abort",
-            |_: u32, _: u32, line: u32, column: u32| -> Result<(), Error> {
-                Err(Error::new(format!("aborted at {line}:{column}")))
-            },
-        )?
+        .func_wrap("env", "abort", |_: u32, _: u32, line: u32, column: u32| -> Result<(), Error> {
+            Err(Error::new(format!("aborted at {line}:{column}")))
+        })?
         .func_wrap(
             "env",
             "callback",
@@ -94,11 +66,7 @@ fn define(linker: &mut Linker<Frame>) -> Result<(), wasmi::errors::LinkerError> 
                 caller.data_mut().registers.insert(register, Vec::new());
             },
         )?
-        .func_wrap(
-            "env",
-            "callback_into",
-            |_: u64, _: u64, _: u64, _: u64| -> u64 { 0 },
-        )?
+        .func_wrap("env", "callback_into", |_: u64, _: u64, _: u64, _: u64| -> u64 { 0 })?
         .func_wrap("env", "pending_into", |_: u64, _: u64| -> u64 { 0 })?;
     Ok(())
 }

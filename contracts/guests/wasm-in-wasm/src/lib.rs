@@ -59,13 +59,8 @@ pub extern "C" fn run_stored() {
 
 fn stored() -> Option<Vec<u8>> {
     // SAFETY: the pointer is of a slice that outlives the call; the host reads it alone.
-    let found = unsafe {
-        sys::storage_read(
-            MODULE_KEY.len() as u64,
-            MODULE_KEY.as_ptr() as u64,
-            REGISTER,
-        )
-    };
+    let found =
+        unsafe { sys::storage_read(MODULE_KEY.len() as u64, MODULE_KEY.as_ptr() as u64, REGISTER) };
     if found == 0 {
         return None;
     }

@@ -42,10 +42,10 @@ impl Writer<'_> {
     /// Charges `amount`, which is not 0.
     fn charge(&mut self, amount: u64, offset: usize) -> Result<(), MeterError> {
         let amount = self.sum(&[amount], offset)?;
-        let (gas, failure) = (self.locals.gas, self.functions.failure());
+        let gas = self.locals.gas;
         self.sink().local_get(gas).i64_const(amount).i64_lt_u().if_(BlockType::Empty);
         self.write_global();
-        self.sink().i64_const(amount).call(failure).unreachable().end();
+        self.sink().i64_const(amount).call(GAS_EXHAUSTED).unreachable().end();
         self.pay(Amount::Known(amount));
         Ok(())
     }
@@ -81,10 +81,9 @@ impl Writer<'_> {
         let Locals { gas, charge, count, .. } = self.locals;
         self.sink().local_tee(count).i64_extend_i32_u().i64_const(linear.cast_signed()).i64_mul();
         self.sink().i64_const(constant.cast_signed()).i64_add().local_tee(charge);
-        let failure = self.functions.failure();
         self.sink().local_get(gas).i64_gt_u().if_(BlockType::Empty);
         self.write_global();
-        self.sink().local_get(charge).call(failure).unreachable().end();
+        self.sink().local_get(charge).call(GAS_EXHAUSTED).unreachable().end();
         self.pay(Amount::Charged);
         self.sink().local_get(count);
         Ok(())

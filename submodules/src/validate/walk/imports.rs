@@ -102,7 +102,8 @@ fn similar(name: &str) -> Option<&'static HostFunction> {
     if name.len() > SIMILAR_BYTES_MAX {
         return None;
     }
-    let near = HOST_FUNCTIONS.iter().map(|row| (distance(name.as_bytes(), row.name.as_bytes()), row));
+    let near =
+        HOST_FUNCTIONS.iter().map(|row| (distance(name.as_bytes(), row.name.as_bytes()), row));
     let (distance, row) = near.min_by_key(|(distance, _)| *distance)?;
     (distance <= 1 + name.len() / 6).then_some(row)
 }
