@@ -109,8 +109,7 @@ fn start_nanos(world: &World) -> Result<f64> {
 
 /// Nanoseconds of a yield's round trip between a session and the top of a stack of modules.
 fn yield_nanos(session: &Session, top: &str) -> Result<f64> {
-    let mut live =
-        suspended(session, &namespace(top), "ping", &(SWITCHES + 1).to_le_bytes())?;
+    let mut live = suspended(session, &namespace(top), "ping", &(SWITCHES + 1).to_le_bytes())?;
     nanos_each(SWITCHES, || {
         for _ in 0..SWITCHES {
             if !matches!(live.resume(vec![7; 8])?, Progress::Yielded(_)) {
@@ -155,8 +154,8 @@ fn submodules() -> Result<World> {
     let small = wat::parse_str(modules::SMALL)?;
     let names: Vec<String> = (1..=NESTED).map(|level| format!("level{level}")).collect();
     let mut forwarders = Vec::new();
-    for level in 1..NESTED as usize {
-        forwarders.push(wat::parse_str(modules::forwarder(&names[level]))?);
+    for below in names.iter().skip(1) {
+        forwarders.push(wat::parse_str(modules::forwarder(below))?);
     }
     let pinger = cotenant_contracts::pinger();
     let mut all = vec![("small", Private, small.as_slice()), ("pinger", Private, pinger)];
@@ -248,28 +247,20 @@ impl Report {
     pub fn print(&self) {
         let mut rows = vec![table::row(["ns", "median", "min", "max"])];
         let mut ratios = vec![table::row(["ratio", "median", "min", "max"])];
-        let cells = |name: &str, s: &Spread, digits: usize| {
-            vec![
-                name.to_owned(),
-                format!("{:.digits$}", s.median),
-                format!("{:.digits$}", s.min),
-                format!("{:.digits$}", s.max),
-            ]
-        };
         for (name, one) in &self.ratios {
             let (left, right) = name.split_once("_over_").unwrap_or((name, ""));
-            rows.push(cells(left, &one.left, 0));
-            rows.push(cells(&format!("  {right}, beside it"), &one.right, 0));
-            ratios.push(cells(name, &one.ratio, 3));
+            rows.push(one.left.row(left, 0));
+            rows.push(one.right.row(&format!("  {right}, beside it"), 0));
+            ratios.push(one.ratio.row(name, 3));
         }
         for (name, one) in &self.spreads {
-            rows.push(cells(name, one, 0));
+            rows.push(one.row(name, 0));
         }
         for one in &self.metering {
             let pair = &one.metered_over_bare;
-            rows.push(cells(&format!("{} metered", one.kernel), &pair.left, 0));
-            rows.push(cells(&format!("{} bare", one.kernel), &pair.right, 0));
-            ratios.push(cells(&format!("{} metered over bare", one.kernel), &pair.ratio, 3));
+            rows.push(pair.left.row(&format!("{} metered", one.kernel), 0));
+            rows.push(pair.right.row(&format!("{} bare", one.kernel), 0));
+            ratios.push(pair.ratio.row(&format!("{} metered over bare", one.kernel), 3));
         }
         table::print(&rows);
         println!();

@@ -44,9 +44,10 @@ fn arguments() -> Result<Arguments> {
             "--write" => found.write = true,
             "--runs" => {
                 let runs = given.next().context("--runs wants a number")?;
-                found.runs = runs.parse().ok().filter(|runs| *runs > 0).with_context(|| {
-                    format!("--runs is `{runs}`: it wants a number above 0")
-                })?;
+                found.runs =
+                    runs.parse().ok().filter(|runs| *runs > 0).with_context(|| {
+                        format!("--runs is `{runs}`: it wants a number above 0")
+                    })?;
             }
             option if option.starts_with('-') => bail!("no option `{option}`\n{USAGE}"),
             word => found.words.push(word.to_owned()),
@@ -66,11 +67,19 @@ fn run(arguments: &Arguments) -> Result<()> {
     match words.as_slice() {
         ["calls"] => {
             let report = calls::measure(runs)?;
-            if json { print_json(&report) } else { Ok(report.print()) }
+            if json {
+                return print_json(&report);
+            }
+            report.print();
+            Ok(())
         }
         ["soak"] => {
             let report = soak::measure(runs)?;
-            if json { print_json(&report) } else { Ok(report.print()) }
+            if json {
+                return print_json(&report);
+            }
+            report.print();
+            Ok(())
         }
         ["calibrate"] => {
             let report = calibrate::measure(runs)?;

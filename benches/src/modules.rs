@@ -146,11 +146,13 @@ pub const LARGE: &str = r#"(module
           (i64.const 262144) (i64.const 131072)))
       (br $again))))"#;
 
-/// A private module of so many pages that writes into every 4 KiB of them, so that all have to be reset.
+/// A private module of so many pages: `leave` does nothing with them, `touch` writes into every 4 KiB of
+/// them, so that all are faulted in and have to be reset.
 pub fn pages(pages: u32) -> String {
     format!(
         r#"(module
   (memory (export "memory") {pages})
+  (func (export "leave"))
   (func (export "touch")
     (local $at i32)
     (loop $next

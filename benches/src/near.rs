@@ -83,13 +83,8 @@ impl Near {
             self.context.prepaid_gas,
             false,
         );
-        let prepared = near_vm_runner::prepare(
-            &self.external,
-            config,
-            Some(&self.cache),
-            counter,
-            method,
-        );
+        let prepared =
+            near_vm_runner::prepare(&self.external, config, Some(&self.cache), counter, method);
         let fees = self.schedule.fees.clone();
         near_vm_runner::run(prepared, &mut self.external, &self.context, fees)
             .map_err(|error| anyhow!("near-vm-runner: {error:?}"))

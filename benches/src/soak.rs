@@ -52,22 +52,19 @@ pub fn measure(runs: usize) -> Result<Report> {
 }
 
 impl Report {
+    /// What near-vm-runner takes.
+    pub fn nanos_near(&self) -> f64 {
+        self.cotenant_over_near.right.median
+    }
+
     /// The report for people.
     pub fn print(&self) {
         let Pair { left, right, ratio } = &self.cotenant_over_near;
-        let cells = |name: &str, s: &crate::stats::Spread, digits: usize| {
-            vec![
-                name.to_owned(),
-                format!("{:.digits$}", s.median),
-                format!("{:.digits$}", s.min),
-                format!("{:.digits$}", s.max),
-            ]
-        };
         crate::table::print(&[
             crate::table::row(["soak at 10,000 loops", "median", "min", "max"]),
-            cells("cotenant, ns", left, 0),
-            cells("near-vm-runner, ns", right, 0),
-            cells("ratio", ratio, 3),
+            left.row("cotenant, ns", 0),
+            right.row("near-vm-runner, ns", 0),
+            ratio.row("ratio", 3),
         ]);
         println!("gas_vm {}, engine {}, {} runs", self.gas_vm, self.engine, self.runs);
     }

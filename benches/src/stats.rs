@@ -22,6 +22,20 @@ impl Spread {
     }
 }
 
+impl Spread {
+    /// What a monotonous function makes of each of the three.
+    pub fn map(&self, f: impl Fn(f64) -> f64) -> Self {
+        Self { median: f(self.median), min: f(self.min), max: f(self.max) }
+    }
+
+    /// A row of a table.
+    pub fn row(&self, name: &str, digits: usize) -> Vec<String> {
+        let mut cells = vec![name.to_owned()];
+        cells.extend([self.median, self.min, self.max].map(|value| format!("{value:.digits$}")));
+        cells
+    }
+}
+
 /// Two probes taken in turns, and the first over the second pair by pair.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Pair {

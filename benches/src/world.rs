@@ -60,7 +60,12 @@ struct View {
 }
 
 impl StateView for View {
-    fn value(&self, _: &AccountId, _: &Namespace, key: &[u8]) -> Result<Option<Vec<u8>>, HostFault> {
+    fn value(
+        &self,
+        _: &AccountId,
+        _: &Namespace,
+        key: &[u8],
+    ) -> Result<Option<Vec<u8>>, HostFault> {
         Ok(self.values.get(key).cloned())
     }
 

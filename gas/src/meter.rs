@@ -40,6 +40,8 @@ pub mod export {
     /// The exported `mut i64`: how many bytes of stack are left to a function that is called from outside.
     /// Starts at the limit. A function that returns leaves it as it was; one that traps may not.
     pub const STACK: &str = "stack";
+    /// How many globals stand behind the module's own; the first of them is [`GAS`].
+    pub const METER_GLOBALS: usize = 3;
     /// The module's start function, exported so that the host can set the meters before it runs.
     pub const START: &str = "start";
     /// What stands before the name of each function that the module itself exports: no such name can be

@@ -25,6 +25,7 @@ fn public_attackers_are_refused_or_end_alike_on_every_engine() {
     bystander(&host);
     let mut wrong = Vec::new();
     for attacker in attackers() {
+        println!("{}", attacker.name);
         let account = format!("{}.near", attacker.name.replace('.', "_"));
         let module = id(&account);
         let report = match host.deploy(&module, Visibility::Public, &attacker.bytes) {
@@ -70,6 +71,7 @@ fn private_attackers_are_refused_or_end_alike_on_every_engine() {
     assert!(matches!(driver.unwrap().status(), Some(Status::SuccessValue(_))));
     let mut wrong = Vec::new();
     for attacker in attackers() {
+        println!("{}", attacker.name);
         let module = id("alice.near:attacker");
         let report = match host.deploy(&module, Visibility::Private, &attacker.bytes) {
             Err(error) => Some(error.to_string()),

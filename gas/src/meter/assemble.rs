@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use finite_wasm::AnalysisOutcome;
-use wasm_encoder::reencode::{Error, Reencode};
+use wasm_encoder::reencode::{Error, Reencode, RoundtripReencoder};
 use wasm_encoder::{
     BlockType, CodeSection, ConstExpr, DataCountSection, ElementSection, EntityType, ExportKind,
     ExportSection, FunctionSection, GlobalSection, GlobalType, ImportSection, MemorySection,
-    MemoryType, Module, NameMap, NameSection, RawSection, Section, SectionId, TypeSection, ValType,
+    MemoryType, Module, NameMap, NameSection, RawSection, Section, SectionId, TableSection,
+    TypeSection, ValType,
 };
 use wasmparser::ExternalKind;
 
@@ -44,8 +45,8 @@ pub fn assemble(
     types.section.append_to(&mut code);
     import_section(sections, &types)?.append_to(&mut code);
     defined.append_to(&mut code);
-    if let Some(data) = sections.tables {
-        RawSection { id: SectionId::Table.into(), data }.append_to(&mut code);
+    if let Some(tables) = table_section(sections, options)? {
+        tables.append_to(&mut code);
     }
     MemorySection::new().memory(memory).append_to(&mut code);
     globals.append_to(&mut code);
@@ -275,6 +276,24 @@ fn memory_type(
 /// Pages of a memory that is not larger than the configuration's limit, a `u32`.
 fn pages(pages: u64) -> u32 {
     u32::try_from(pages).unwrap_or(u32::MAX)
+}
+
+/// The tables, each with NEAR's limit as the most it can grow to: NEAR's runner refuses growth beyond it.
+fn table_section(
+    sections: &Sections<'_>,
+    options: &MeterOptions<'_>,
+) -> Result<Option<TableSection>, MeterError> {
+    let Some(data) = sections.tables else { return Ok(None) };
+    let limit = options.config.limit_config.max_elements_per_contract_table;
+    let limit = limit.map_or(u64::MAX, |limit| limit as u64);
+    let mut section = TableSection::new();
+    for table in wasmparser::TableSectionReader::new(wasmparser::BinaryReader::new(data, 0))? {
+        let mut ty = RoundtripReencoder.table_type(table?.ty)?;
+        let max = ty.maximum.unwrap_or(u64::from(u32::MAX)).min(limit).max(ty.minimum);
+        ty.maximum = Some(max);
+        section.table(ty);
+    }
+    Ok(Some(section))
 }
 
 /// The module's globals, then gas, stack and bytes of memory.

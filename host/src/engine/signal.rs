@@ -216,7 +216,7 @@ unsafe fn code_of(signal: libc::c_int, pc: usize) -> usize {
 unsafe extern "C" fn landing(pc: usize, code: usize) -> ! {
     // The guest's stack is the guest's: what allocates or recurses runs on the host's.
     let trap = wasmer_vm::on_host_stack(|| {
-        let signal_trap = (0..=10).filter_map(|n| trap_code(n)).find(|t| *t as usize + 1 == code);
+        let signal_trap = (0..=10).filter_map(trap_code).find(|t| *t as usize + 1 == code);
         Trap::wasm(pc, backtrace::Backtrace::from(Vec::new()), signal_trap)
     });
     // SAFETY: this stack holds guest frames alone, which may be abandoned.

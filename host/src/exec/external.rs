@@ -146,8 +146,8 @@ impl FrameExternal {
 }
 
 impl External for FrameExternal {
-    fn storage_set<'a>(
-        &'a mut self,
+    fn storage_set(
+        &mut self,
         _: &mut dyn StorageAccessTracker,
         key: &[u8],
         value: &[u8],

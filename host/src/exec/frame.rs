@@ -483,7 +483,7 @@ impl<'y, 'c> Frame<'y, 'c> {
                 self.registers_bytes -= bytes.len() as u64 + 8;
             }
         }
-        self.from_ledger(id, args, memory, value)
+        self.answer_from_ledger(id, args, memory, value)
     }
 
     fn storage_usage(&mut self) -> u64 {
@@ -491,7 +491,7 @@ impl<'y, 'c> Frame<'y, 'c> {
     }
 
     /// What belongs to the whole root call is answered from the ledger, at NEAR's price.
-    fn from_ledger(
+    fn answer_from_ledger(
         &self,
         id: HostFunctionId,
         args: &[u64],
