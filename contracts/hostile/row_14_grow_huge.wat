@@ -1,4 +1,4 @@
-;; expect: runs
+;; expect: traps
 ;; Asks for all of 32 bits at once, and for as much as overflows the sum of pages.
 (module
   (memory (export "memory") 1)

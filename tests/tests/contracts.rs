@@ -135,7 +135,8 @@ fn router_drives_submodules() {
     let logger = r#"{"namespace":"logger","method":"log","args":"aGVsbG8="}"#;
     assert!(world.call("alice.near", "call", logger).contains("error"), "log was not granted");
     world.call("alice.near", "nested", logger);
-    for trap in ["unreachable", "memory_out_of_bounds", "divide_by_zero", "stack_overflow", "panic"] {
+    for trap in ["unreachable", "memory_out_of_bounds", "divide_by_zero", "stack_overflow", "panic"]
+    {
         let args = format!(r#"{{"namespace":"trapper","method":"{trap}","args":""}}"#);
         assert!(world.call("alice.near", "call", &args).contains("error"), "{trap}");
     }

@@ -25,8 +25,7 @@ fn compare(
     engines: &[EngineKind],
     rng: &mut StdRng,
 ) {
-    let subject =
-        Subject::new(88, code, engines).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let subject = Subject::new(88, code, engines).unwrap_or_else(|e| panic!("{name}: {e}"));
     for (method, input) in methods {
         let request = Request {
             method: (*method).to_owned(),

@@ -378,10 +378,14 @@ impl<'y, 'c> Frame<'y, 'c> {
     ) -> Result<u64, Failure> {
         self.burn_meter(left)?;
         let row = id.row();
-        let before = self.used();
+        // The split speaks of burnt gas: what a promise reserves is not.
+        let reserves = row.name.starts_with("promise_");
+        let reserved = |frame: &Self| if reserves { frame.reserved() } else { 0 };
+        let before = self.used().saturating_sub(reserved(self));
         self.settled = 0;
         let result = self.dispatch(id, args, memory);
-        let gas = self.used().saturating_sub(before).saturating_sub(self.settled);
+        let after = self.used().saturating_sub(reserved(self));
+        let gas = after.saturating_sub(before).saturating_sub(self.settled);
         {
             let mut tree = self.root.tree.borrow_mut();
             let entry = tree.split_mut(self.id).host.entry(row.name).or_default();

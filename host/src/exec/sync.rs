@@ -59,6 +59,7 @@ impl Frame<'_, '_> {
                 self.set_register(register, answer.bytes).map(|()| answer.status)
             }
             (F::SyncCallResumeInto, &[handle, length, data, into, capacity]) => {
+                range_mut(memory, capacity, into)?;
                 let answer = self.resume(memory, handle, length, data)?;
                 let length = self.deliver(memory, answer.bytes, into, capacity)?;
                 Ok(answer.status | length << 8)
@@ -103,10 +104,12 @@ impl Frame<'_, '_> {
                 self.set_register(register, answer).map(|()| 0)
             }
             (F::CallbackInto, &[length, data, into, capacity]) => {
+                range_mut(memory, capacity, into)?;
                 let answer = self.callback(memory, length, data)?;
                 self.deliver(memory, answer, into, capacity)
             }
             (F::PendingInto, &[into, capacity]) => {
+                range_mut(memory, capacity, into)?;
                 self.burn(self.root.schedule.sync.register)?;
                 let bytes = self.pending.take().unwrap_or_default();
                 self.deliver(memory, bytes, into, capacity)
