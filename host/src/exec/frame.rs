@@ -66,6 +66,7 @@ pub(super) struct Frame<'y, 'c> {
     /// What the guest's meter was set to.
     meter_set: u64,
     page_limit: Option<Arc<AtomicU32>>,
+    /// Logs of its own that the ledger allowed.
     logs_seen: usize,
     /// Burnt for callees since the host function began.
     settled: u64,
@@ -170,8 +171,10 @@ impl<'y, 'c> Frame<'y, 'c> {
 
     /// Ends the frame: its meter, its logs, what it returned.
     pub(super) fn end(self, result: Result<ReturnData, Failure>) -> Ending {
-        let Self { ctx, phantom, taken_over, nothing_burnt, visibility, .. } = self;
-        let outcome = ctx.into_result_state().compute_outcome();
+        let Self { ctx, phantom, taken_over, nothing_burnt, visibility, logs_seen, .. } = self;
+        let mut outcome = ctx.into_result_state().compute_outcome();
+        // NEAR's function has written a log that the ledger then refused.
+        outcome.logs.truncate(logs_seen);
         let burnt = outcome.burnt_gas.as_gas();
         let reserved = outcome.used_gas.as_gas() - burnt;
         let report = if nothing_burnt {
@@ -396,8 +399,9 @@ impl<'y, 'c> Frame<'y, 'c> {
             // Callees came or went, and with them what the memory may grow to.
             self.limit_pages();
         }
+        self.charge_logs(row.group)?;
         let value = result?;
-        self.after(row.group)?;
+        self.after()?;
         Ok(value)
     }
 
@@ -515,21 +519,28 @@ impl<'y, 'c> Frame<'y, 'c> {
         }
     }
 
+    /// Charges the ledger for what a host function logged, be it that it failed (`abort` logs and fails). A log
+    /// that the ledger does not allow was never written.
+    fn charge_logs(&mut self, group: Group) -> Result<(), Failure> {
+        if !matches!(group, Group::Log | Group::End) {
+            return Ok(());
+        }
+        let logs = self.ctx.result_state().logs();
+        let new = &logs[self.logs_seen.min(logs.len())..];
+        let change = LedgerChange {
+            logs: new.len() as u64,
+            log_bytes: new.iter().map(|log| log.len() as u64).sum(),
+            ..LedgerChange::default()
+        };
+        self.root.tree.borrow_mut().charge_ledger(self.id, change)?;
+        self.logs_seen = logs.len();
+        Ok(())
+    }
+
     /// What every host function ends with: the ledger held, and gas held for live callees is not overdrawn.
-    fn after(&mut self, group: Group) -> Result<(), Failure> {
+    fn after(&mut self) -> Result<(), Failure> {
         if let Some(error) = self.root.overdrawn.borrow_mut().take() {
             return Err(error.into());
-        }
-        if matches!(group, Group::Log | Group::End) {
-            let logs = self.ctx.result_state().logs();
-            let new = &logs[self.logs_seen.min(logs.len())..];
-            let change = LedgerChange {
-                logs: new.len() as u64,
-                log_bytes: new.iter().map(|log| log.len() as u64).sum(),
-                ..LedgerChange::default()
-            };
-            self.logs_seen = logs.len();
-            self.root.tree.borrow_mut().charge_ledger(self.id, change)?;
         }
         let held = self.root.tree.borrow().held(self.id);
         if held > 0 && self.used().saturating_add(held) > self.prepaid {
