@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// Modules in a run.
-const MODULES: u32 = 200;
+const MODULES: u32 = 400;
 /// Gas limits tried for each module, between 0 and its cost.
 const LIMITS: usize = 50;
 /// One limit in so many runs on wasmi too.
@@ -42,7 +42,7 @@ fn subject(code: &[u8], shape: Shape, counts: &mut Counts) -> Option<Subject> {
             }
             Ok(_) => panic!("refused with singlepass alone: {reason}"),
             Err(reason) => {
-                let rule = reason.split_whitespace().take(20).collect::<Vec<_>>().join(" ");
+                let rule = reason.split_whitespace().take(8).collect::<Vec<_>>().join(" ");
                 *counts.refused.entry(rule).or_default() += 1;
                 None
             }

@@ -11,9 +11,9 @@ mod wat;
 pub use run::{deploy, observe};
 pub use wat::module_text;
 
-use cotenant_submodules::calls::{CallNode, GasSplit};
+use cotenant_submodules::calls::{CallLimits, CallNode, Ending, GasSplit};
 use cotenant_submodules::model::{Module, Outcome, Program, Step, naive};
-use cotenant_submodules::{STATUS_ERROR, Visibility};
+use cotenant_submodules::{SyncExecutionError, Visibility};
 
 /// Gas of one unit of the model: no step costs more gas than its units times this.
 pub const UNIT_GAS: u64 = 50_000_000_000;
@@ -38,15 +38,42 @@ impl Case {
     /// The case of a program; `None` if its outcome depends on what its steps cost.
     pub fn new(program: &Program) -> Option<Self> {
         let units = suited(program);
-        let gas = in_gas(&units);
+        let dear = naive::run(&for_model(&units));
+        Self::of(&units, dear)
+    }
+
+    /// The case of a program on a chain: the limits are the host's, the account is a new and rich one. `None`
+    /// also if it is long.
+    pub fn on_a_chain(program: &Program, limits: CallLimits, balance: u128) -> Option<Self> {
+        let mut units = suited(program);
+        units.limits = limits;
+        units.ledger.balance = balance;
+        units.storage.clear();
+        let dear = naive::run(&for_model(&units));
+        // Where gas ends a frame the host's limits would let steps that cost nothing go on for ever.
+        (frames(&dear.tree) < 100 && !ran_out(&dear.tree)).then(|| Self::of(&units, dear))?
+    }
+
+    fn of(units: &Program, dear: Outcome) -> Option<Self> {
+        let gas = in_gas(units);
         // Steps that cost next to nothing, and steps that cost more than any does in gas.
         let cheap = without_gas(naive::run(&for_model(&gas)));
-        let mut dear = without_gas(naive::run(&for_model(&units)));
+        let mut dear = without_gas(dear);
         for receipt in &mut dear.receipts {
             receipt.gas *= UNIT_GAS;
         }
         (cheap == dear).then_some(Self { program: gas, expected: cheap })
     }
+}
+
+fn frames(node: &CallNode) -> usize {
+    1 + node.callees.iter().map(frames).sum::<usize>()
+}
+
+/// Whether a frame ran out of gas after its first step.
+fn ran_out(node: &CallNode) -> bool {
+    let out = node.ending == Ending::Failed(SyncExecutionError::OutOfGas);
+    (out && node.gas_burnt > TOO_LITTLE) || node.callees.iter().any(ran_out)
 }
 
 /// The program with memories in pages, with gas that is plenty or too little, with promises that a guest can
@@ -187,5 +214,3 @@ fn bound(module: &Module, method: &str, callee: &CallNode) -> u64 {
     });
     opened.max().unwrap_or(0)
 }
-
-const _: () = assert!(STATUS_ERROR < 256, "a status fits the low byte of `resume_into`");
