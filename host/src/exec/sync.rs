@@ -294,15 +294,15 @@ impl Frame<'_, '_> {
     ) -> Result<Answer, Failure> {
         let request = self.open_request(memory, namespace, method, gas, u64::MAX, 0)?;
         let bytes = self.priced_bytes(memory, length, data, self.root.schedule.sync.resume)?;
-        let Some(namespace) = request.namespace.clone() else {
-            return Ok(SyncExecutionError::NamespaceNotFound.into());
-        };
-        if self.root.tree.borrow().named(self.id, Some(&namespace)).is_ok() {
+        let namespace = request.namespace.clone();
+        if self.root.tree.borrow().named(self.id, namespace.as_ref()).is_ok() {
             return Ok(SyncExecutionError::AlreadyStarted.into());
         }
         match self.open(request)? {
             Ok(handle) => {
-                self.root.tree.borrow_mut().start_named(self.id, namespace, handle);
+                if let Some(namespace) = namespace {
+                    self.root.tree.borrow_mut().start_named(self.id, namespace, handle);
+                }
                 self.switch(handle, bytes)
             }
             Err(error) => Ok(error.into()),
