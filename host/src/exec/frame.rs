@@ -399,9 +399,14 @@ impl<'y, 'c> Frame<'y, 'c> {
             // Callees came or went, and with them what the memory may grow to.
             self.limit_pages();
         }
+        // Taken in any case: what is left here would end a frame that did nothing wrong.
+        let overdrawn = self.root.overdrawn.borrow_mut().take();
         self.charge_logs(row.group)?;
         let value = result?;
-        self.after()?;
+        if let Some(error) = overdrawn {
+            return Err(error.into());
+        }
+        self.check_held()?;
         Ok(value)
     }
 
@@ -537,11 +542,8 @@ impl<'y, 'c> Frame<'y, 'c> {
         Ok(())
     }
 
-    /// What every host function ends with: the ledger held, and gas held for live callees is not overdrawn.
-    fn after(&mut self) -> Result<(), Failure> {
-        if let Some(error) = self.root.overdrawn.borrow_mut().take() {
-            return Err(error.into());
-        }
+    /// What every host function ends with: gas held for live callees is not overdrawn.
+    fn check_held(&mut self) -> Result<(), Failure> {
         let held = self.root.tree.borrow().held(self.id);
         if held > 0 && self.used().saturating_add(held) > self.prepaid {
             return Err(HostError::GasExceeded.into());
