@@ -113,7 +113,9 @@ fn suited_steps(steps: &[Step]) -> Vec<Step> {
                 }
             }
             Step::Grow(bytes) => *bytes = *bytes / 8 * PAGE_BYTES,
-            Step::CreatePromise { deposit, after_last, .. } => {
+            Step::CreatePromise { gas, deposit, after_last, .. } => {
+                // A receipt whose call has no gas is not valid on NEAR.
+                *gas = (*gas).max(1);
                 // One yoctoNEAR is free for accounts without balance, a rule of NEAR's.
                 *deposit = if *deposit == 1 { 2 } else { *deposit };
                 *after_last &= own_is_last;
