@@ -109,15 +109,36 @@ fn start_nanos(world: &World) -> Result<f64> {
 
 /// Nanoseconds of a yield's round trip between a session and the top of a stack of modules.
 fn yield_nanos(session: &Session, top: &str) -> Result<f64> {
-    let mut live = suspended(session, &namespace(top), "ping", &(SWITCHES + 1).to_le_bytes())?;
-    nanos_each(SWITCHES, || {
-        for _ in 0..SWITCHES {
-            if !matches!(live.resume(vec![7; 8])?, Progress::Yielded(_)) {
-                bail!("`{top}` stopped yielding");
+    session.enter(|| {
+        let first = (SWITCHES + 1).to_le_bytes();
+        let mut live = suspended(session, &namespace(top), "ping", &first)?;
+        nanos_each(SWITCHES, || {
+            for _ in 0..SWITCHES {
+                if !matches!(live.resume(vec![7; 8])?, Progress::Yielded(_)) {
+                    bail!("`{top}` stopped yielding");
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        })
     })
+}
+
+/// One of the measured paths alone, for a profiler: its nanoseconds, run by run.
+pub fn path(name: &str, runs: usize) -> Result<Vec<f64>> {
+    let world = submodules()?;
+    let mut one: Box<dyn FnMut() -> Result<f64>> = match name {
+        "start" => Box::new(|| start_nanos(&world)),
+        "yield" => Box::new(|| yield_nanos(&world.session(ENGINE), "pinger")),
+        "call" => {
+            let counter = cotenant_contracts::counter();
+            let mut near = Near::new(&world.schedule, counter)?;
+            near.burnt("new")?;
+            let ours = World::new(&[ENGINE], &[("", Public, counter)], near.storage())?;
+            Box::new(move || ours.nanos(ENGINE, "increment", &[], CALLS))
+        }
+        other => bail!("no path `{other}`: start, yield or call"),
+    };
+    (0..runs).map(|_| one()).collect()
 }
 
 fn coroutine_nanos() -> Result<f64> {

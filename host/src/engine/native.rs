@@ -270,13 +270,14 @@ impl Instance for NativeInstance {
         self.link.anatomy.page_limit()
     }
 
-    fn reset(&mut self) -> bool {
+    fn reset(&mut self, keep_warm: bool) -> bool {
         if self.poisoned || !self.facts.reusable {
             self.link.anatomy.abandon();
             return false;
         }
         self.link.anatomy.write_globals(&self.first_globals);
-        self.link.anatomy.reset_memory(self.facts.initial_pages, &self.facts.data)
+        let Self { facts, link, .. } = self;
+        link.anatomy.reset_memory(facts.initial_pages, &facts.data, keep_warm)
     }
 }
 
