@@ -107,6 +107,17 @@ fn start_nanos(world: &World) -> Result<f64> {
     })
 }
 
+/// Nanoseconds of opening a module, running it to its first yield and dropping it there.
+fn close_nanos(world: &World) -> Result<f64> {
+    let (session, name) = (world.session(ENGINE), namespace("small"));
+    nanos_each(STARTS, || {
+        for _ in 0..STARTS {
+            drop(suspended(&session, &name, "yields", &[])?);
+        }
+        Ok(())
+    })
+}
+
 /// Nanoseconds of a yield's round trip between a session and the top of a stack of modules.
 fn yield_nanos(session: &Session, top: &str) -> Result<f64> {
     session.enter(|| {
@@ -129,6 +140,7 @@ pub fn path(name: &str, runs: usize) -> Result<Vec<f64>> {
     let mut one: Box<dyn FnMut() -> Result<f64>> = match name {
         "start" => Box::new(|| start_nanos(&world)),
         "yield" => Box::new(|| yield_nanos(&world.session(ENGINE), "pinger")),
+        "close" => Box::new(|| close_nanos(&world)),
         "call" => {
             let counter = cotenant_contracts::counter();
             let mut near = Near::new(&world.schedule, counter)?;
@@ -136,7 +148,7 @@ pub fn path(name: &str, runs: usize) -> Result<Vec<f64>> {
             let ours = World::new(&[ENGINE], &[("", Public, counter)], near.storage())?;
             Box::new(move || ours.nanos(ENGINE, "increment", &[], CALLS))
         }
-        other => bail!("no path `{other}`: start, yield or call"),
+        other => bail!("no path `{other}`: start, yield, close or call"),
     };
     (0..runs).map(|_| one()).collect()
 }

@@ -8,7 +8,7 @@ use super::failure::Failure;
 use super::near::{self, NearError};
 use super::root::{Mailbox, Root, pages_within};
 use crate::deploy::Code;
-use crate::engine::{Calls, Exit, Guest, Unwind};
+use crate::engine::{Calls, Exit, Guest, PAGE_BYTES, Unwind};
 use crate::fiber::{Signal, Suspender};
 use cotenant_submodules::calls::{FrameId, GasReport, HostUse, LedgerChange};
 use cotenant_submodules::table::{Group, HostFunctionId, InView, Provider};
@@ -89,6 +89,8 @@ pub(super) struct Frame<'y, 'c> {
     used: Option<u64>,
     split: Split,
     page_limit: Option<Arc<AtomicU32>>,
+    /// Pages of a private frame's memory that are paid for.
+    pages_paid: u64,
     logs_seen: usize,
     /// Burnt for callees since the host function began.
     settled: u64,
@@ -123,6 +125,7 @@ impl<'y, 'c> Frame<'y, 'c> {
             used: None,
             split: Split::default(),
             page_limit: None,
+            pages_paid: 0,
             logs_seen: 0,
             settled: 0,
             failure: None,
@@ -163,6 +166,7 @@ impl<'y, 'c> Frame<'y, 'c> {
             .map_err(|fault| self.root.fail(fault))?
             .map_err(Failure::from)?;
         self.page_limit = Some(instance.page_limit());
+        self.pages_paid = u64::from(code.initial_pages);
         self.limit_pages();
         if code.has_start {
             let gas = self.meter();
@@ -172,9 +176,10 @@ impl<'y, 'c> Frame<'y, 'c> {
         let gas = self.meter();
         let exit = instance.run(Some(method), gas, self);
         let result = self.left_guest(exit);
-        let memory_bytes = u64::from(instance.pages()) * crate::engine::PAGE_BYTES;
-        self.root.tree.borrow_mut().set_memory_bytes(self.id, memory_bytes);
-        result?;
+        let pages = u64::from(instance.pages());
+        self.root.tree.borrow_mut().set_memory_bytes(self.id, pages * PAGE_BYTES);
+        let grown = self.pay_growth(pages);
+        result.and(grown)?;
         Ok(match self.returned.take() {
             Some(bytes) => ReturnData::Value(bytes),
             None => ReturnData::None,
@@ -195,7 +200,8 @@ impl<'y, 'c> Frame<'y, 'c> {
 
     /// Ends the frame: its meter, its logs, what it returned.
     pub(super) fn end(self, result: Result<ReturnData, Failure>) -> Ending {
-        let Self { root, id, ctx, phantom, taken_over, nothing_burnt, visibility, split, .. } = self;
+        let Self { root, id, ctx, phantom, taken_over, nothing_burnt, visibility, split, .. } =
+            self;
         {
             let mut tree = root.tree.borrow_mut();
             let of_tree = tree.split_mut(id);
@@ -265,6 +271,17 @@ impl<'y, 'c> Frame<'y, 'c> {
                 Err(self.near_failure(error.into()))
             }
         }
+    }
+
+    /// Pays for the pages that a private frame's memory has grown by. NEAR prices those of public ones: as an
+    /// instruction.
+    fn pay_growth(&mut self, pages: u64) -> Result<(), Failure> {
+        let new = pages.saturating_sub(self.pages_paid);
+        if new == 0 || self.visibility == Visibility::Public {
+            return Ok(());
+        }
+        self.pages_paid = pages;
+        self.burn(self.root.schedule.sync.memory_page.saturating_mul(new))
     }
 
     /// Burns what a callee burnt, and takes over what it reserved.
@@ -421,6 +438,7 @@ impl<'y, 'c> Frame<'y, 'c> {
         left: u64,
     ) -> Result<u64, Failure> {
         self.burn_meter(left)?;
+        self.pay_growth(memory.len() as u64 / PAGE_BYTES)?;
         let row = id.row();
         // The split speaks of burnt gas: what a promise reserves is not.
         let reserves = row.name.starts_with("promise_");

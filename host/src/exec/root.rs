@@ -237,13 +237,14 @@ impl Root {
 
     /// Closes a live callee: its effects are dropped, the gas it burnt stays burnt.
     pub(super) fn close(&self, callee: FrameId) {
-        let ending = self.take_live(callee).and_then(|mut live| live.fiber.take()).and_then(|mut fiber| {
-            match outermost(|| fiber.resume(Signal::Cancel)) {
-                Some(Step::Ended(ending)) => Some(ending),
-                // A cancelled frame unwinds and ends; dropping the fiber insists.
-                _ => None,
-            }
-        });
+        let ending =
+            self.take_live(callee).and_then(|mut live| live.fiber.take()).and_then(|mut fiber| {
+                match outermost(|| fiber.resume(Signal::Cancel)) {
+                    Some(Step::Ended(ending)) => Some(ending),
+                    // A cancelled frame unwinds and ends; dropping the fiber insists.
+                    _ => None,
+                }
+            });
         let logs = ending.map(|ending| ending.logs).unwrap_or_default();
         self.tree.borrow_mut().closed(callee, logs);
     }
