@@ -17,7 +17,7 @@ use near_primitives_core::account::AccountContract;
 use near_primitives_core::hash::CryptoHash;
 use near_primitives_core::types::{Balance, Gas};
 use near_vm_runner::logic::mocks::mock_external::MockedExternal;
-use near_vm_runner::logic::types::ReturnData;
+use near_vm_runner::logic::types::{PromiseResult, ReturnData};
 use near_vm_runner::logic::{GasCounter, VMContext, VMOutcome};
 use near_vm_runner::{ContractCode, MockContractRuntimeCache};
 use std::collections::BTreeMap;
@@ -86,7 +86,7 @@ fn account(name: &str) -> AccountId {
 }
 
 /// A call to make on all runners.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Request {
     /// The method.
     pub method: String,
@@ -96,6 +96,14 @@ pub struct Request {
     pub gas: u64,
     /// A view.
     pub view: bool,
+    /// Results of promises, when it is a callback.
+    pub promise_results: Vec<Vec<u8>>,
+}
+
+impl Request {
+    fn promise_results(&self) -> impl Iterator<Item = PromiseResult> {
+        self.promise_results.iter().map(|bytes| PromiseResult::Successful(bytes.as_slice().into()))
+    }
 }
 
 const BALANCE: u128 = 10_u128.pow(27);
@@ -140,7 +148,7 @@ impl Subject {
             namespace: Namespace::DEFAULT,
             method: request.method.clone(),
             input: request.input.clone(),
-            promise_results: Vec::new(),
+            promise_results: request.promise_results().collect(),
             block_height: 10,
             block_timestamp: 42,
             epoch_height: 1,
@@ -168,7 +176,7 @@ impl Subject {
             predecessor_account_id: account("carol.near"),
             refund_to_account_id: account("carol.near"),
             input: request.input.as_slice().into(),
-            promise_results: Arc::from([]),
+            promise_results: request.promise_results().collect(),
             block_height: 10,
             block_timestamp: 42,
             epoch_height: 1,

@@ -31,7 +31,7 @@ fn compare(
             method: (*method).to_owned(),
             input: input.clone(),
             gas: PLENTY,
-            view: false,
+            ..Request::default()
         };
         let differences = subject.differences(&request);
         assert!(differences.is_empty(), "{name}.{method}: {differences:#?}");

@@ -91,6 +91,7 @@ pub(super) struct Frame<'y, 'c> {
     page_limit: Option<Arc<AtomicU32>>,
     /// Pages of a private frame's memory that are paid for.
     pages_paid: u64,
+    /// Logs of its own that the ledger allowed.
     logs_seen: usize,
     /// Burnt for callees since the host function began.
     settled: u64,
@@ -200,8 +201,18 @@ impl<'y, 'c> Frame<'y, 'c> {
 
     /// Ends the frame: its meter, its logs, what it returned.
     pub(super) fn end(self, result: Result<ReturnData, Failure>) -> Ending {
-        let Self { root, id, ctx, phantom, taken_over, nothing_burnt, visibility, split, .. } =
-            self;
+        let Self {
+            root,
+            id,
+            ctx,
+            phantom,
+            taken_over,
+            nothing_burnt,
+            visibility,
+            split,
+            logs_seen,
+            ..
+        } = self;
         {
             let mut tree = root.tree.borrow_mut();
             let of_tree = tree.split_mut(id);
@@ -209,7 +220,9 @@ impl<'y, 'c> Frame<'y, 'c> {
             let named = split.host.into_iter().map(|(id, usage)| (id.row().name, usage));
             of_tree.host = named.collect();
         }
-        let outcome = ctx.into_result_state().compute_outcome();
+        let mut outcome = ctx.into_result_state().compute_outcome();
+        // NEAR's function has written a log that the ledger then refused.
+        outcome.logs.truncate(logs_seen);
         let burnt = outcome.burnt_gas.as_gas();
         let reserved = outcome.used_gas.as_gas() - burnt;
         let report = if nothing_burnt {
@@ -453,8 +466,9 @@ impl<'y, 'c> Frame<'y, 'c> {
             // Callees came or went, and with them what the memory may grow to.
             self.limit_pages();
         }
+        self.charge_logs(row.group)?;
         let value = result?;
-        self.after(row.group)?;
+        self.after()?;
         Ok(value)
     }
 
@@ -573,21 +587,28 @@ impl<'y, 'c> Frame<'y, 'c> {
         }
     }
 
+    /// Charges the ledger for what a host function logged, be it that it failed (`abort` logs and fails). A log
+    /// that the ledger does not allow was never written.
+    fn charge_logs(&mut self, group: Group) -> Result<(), Failure> {
+        if !matches!(group, Group::Log | Group::End) {
+            return Ok(());
+        }
+        let logs = self.ctx.result_state().logs();
+        let new = &logs[self.logs_seen.min(logs.len())..];
+        let change = LedgerChange {
+            logs: new.len() as u64,
+            log_bytes: new.iter().map(|log| log.len() as u64).sum(),
+            ..LedgerChange::default()
+        };
+        self.root.tree.borrow_mut().charge_ledger(self.id, change)?;
+        self.logs_seen = logs.len();
+        Ok(())
+    }
+
     /// What every host function ends with: the ledger held, and gas held for live callees is not overdrawn.
-    fn after(&mut self, group: Group) -> Result<(), Failure> {
+    fn after(&mut self) -> Result<(), Failure> {
         if let Some(error) = self.root.overdrawn.borrow_mut().take() {
             return Err(error.into());
-        }
-        if matches!(group, Group::Log | Group::End) {
-            let logs = self.ctx.result_state().logs();
-            let new = &logs[self.logs_seen.min(logs.len())..];
-            let change = LedgerChange {
-                logs: new.len() as u64,
-                log_bytes: new.iter().map(|log| log.len() as u64).sum(),
-                ..LedgerChange::default()
-            };
-            self.logs_seen = logs.len();
-            self.root.tree.borrow_mut().charge_ledger(self.id, change)?;
         }
         let held = self.root.tree.borrow().held(self.id);
         if held > 0 && self.used().saturating_add(held) > self.prepaid {

@@ -11,7 +11,7 @@ use crate::{Namespace, STATUS_CALLBACK, STATUS_ERROR, STATUS_SUCCESS, SyncExecut
 use std::collections::BTreeMap;
 
 /// The host error of a root call that calls back.
-pub const CALLBACK_IN_ROOT: &str = "CallbackInRootCall";
+pub const CALLBACK_IN_ROOT: &str = "CallbackOutsideSyncCall";
 /// Kind of the trap `unreachable`, in near-vm-runner's order.
 pub const UNREACHABLE: u8 = 0;
 
