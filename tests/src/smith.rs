@@ -76,7 +76,6 @@ pub fn module(schedule: &Schedule, shape: Shape, rng: &mut StdRng) -> Result<Vec
         InstructionKind::Table,
         InstructionKind::MemoryInt,
         InstructionKind::Control,
-        InstructionKind::Aggregate,
     ];
     if shape.floats {
         kinds.extend([InstructionKind::Numeric, InstructionKind::Memory]);

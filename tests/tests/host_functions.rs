@@ -8,6 +8,7 @@ use cotenant_tests::corpus::{ENDS, called, exercise, near_functions};
 use cotenant_tests::oracle::{Request, Subject};
 use cotenant_tests::seed::rng;
 use near_parameters::ExtCosts;
+use near_primitives_core::hash::hash;
 use rand::Rng;
 use rand::rngs::StdRng;
 use std::collections::BTreeSet;
@@ -27,10 +28,38 @@ fn request(method: &str, gas: u64) -> Request {
     }
 }
 
-fn check(subject: &Subject, name: &str, request: &Request, wrong: &mut Vec<String>) {
-    let differences = subject.differences(request);
-    if !differences.is_empty() {
+/// On all engines, or on the native ones: a public call takes 20 ms on wasmi, which runs each method at full gas.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum On {
+    All,
+    Native,
+}
+
+/// Functions that give or take the number of an action. NEAR's runtime and Cotenant count the actions of the receipt;
+/// near-vm-runner's mock counts its own log, in which the receipt itself has a place.
+const NUMBER_ACTIONS: [&str; 3] = [
+    "promise_batch_action_state_init",
+    "promise_batch_action_state_init_by_account_id",
+    "set_state_init_data_entry",
+];
+
+fn check(subject: &Subject, name: &str, request: &Request, on: On, wrong: &mut Vec<String>) {
+    if name == "set_state_init_data_entry" && request.method == "action_index_0" {
+        return; // An action here, none in the mock's log.
+    }
+    let chosen = |engine| on == On::All || engine != EngineKind::Wasmi;
+    let mut differences = subject.differences_on(request, chosen);
+    if NUMBER_ACTIONS.contains(&name) {
+        differences.values_mut().for_each(|observed| observed.value = None);
+    }
+    let first = differences.values().next().cloned();
+    if differences.values().any(|observed| Some(observed) != first.as_ref()) {
         let Request { method, gas, view, .. } = request;
+        // The value is a dump of the memory: its hash is enough to see that it differs.
+        for observed in differences.values_mut() {
+            let dump = observed.value.as_deref().map(|value| hash(value).to_string().into_bytes());
+            observed.value = dump;
+        }
         wrong.push(format!("{name}.{method} at {gas} (view: {view}): {differences:#?}"));
     }
 }
@@ -50,13 +79,14 @@ fn compare(row: &HostFunction, rng: &mut StdRng, wrong: &mut Vec<String>) -> usi
         if number == 0 && outcome.error.is_some() != ENDS.contains(&row.name) {
             wrong.push(format!("{} does not do what it is for: {outcome:?}", row.name));
         }
-        check(&subject, row.name, &full, wrong);
-        check(&subject, row.name, &Request { view: true, ..full.clone() }, wrong);
+        check(&subject, row.name, &full, On::All, wrong);
+        let mut others = vec![Request { view: true, ..full }];
         let most = outcome.used.max(least);
-        for _ in 0..LIMITS {
-            check(&subject, row.name, &request(method, rng.random_range(least..=most)), wrong);
+        others.extend((0..LIMITS).map(|_| request(method, rng.random_range(least..=most))));
+        others.push(request(method, rng.random_range(0..=least)));
+        for other in &others {
+            check(&subject, row.name, other, On::Native, wrong);
         }
-        check(&subject, row.name, &request(method, rng.random_range(0..=least)), wrong);
         runs += LIMITS + 3;
     }
     runs
@@ -70,7 +100,10 @@ fn every_host_function_costs_and_answers_what_near_says() {
     let (mut functions, mut runs, mut wrong) = (0, 0, Vec::new());
     for row in near_functions(&schedule).filter(|row| row.name != "chain_id") {
         functions += 1;
-        runs += compare(row, &mut rng, &mut wrong);
+        let started = Instant::now();
+        let compared = compare(row, &mut rng, &mut wrong);
+        println!("{}: {compared} in {:?}", row.name, started.elapsed());
+        runs += compared;
     }
     println!("{functions} functions, {runs} runs compared in {:?}", start.elapsed());
     let shown: Vec<_> = wrong.iter().take(20).collect();
