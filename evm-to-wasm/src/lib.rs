@@ -10,6 +10,7 @@ extern crate alloc;
 
 pub mod abi;
 mod options;
+pub mod runtime;
 
 pub use options::{Compiled, Fork, Keccak, Options, Report, Warning};
 

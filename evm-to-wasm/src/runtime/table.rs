@@ -1,0 +1,155 @@
+//! The table of runtime functions: name, type, what it calls, what it imports, who writes its body.
+
+use super::code::Code;
+use super::{Import, Setup, Signature};
+
+/// One list, many readers: the enum and everything asked about its variants.
+macro_rules! functions {
+    ($($(#[$doc:meta])* $name:ident($params:literal -> $results:literal)
+        calls [$($callee:ident)*] imports [$($import:ident)*] in $body:path;)*) => {
+        /// A runtime function.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Function {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Function {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// Its type.
+            #[must_use]
+            pub fn signature(self) -> Signature {
+                let (params, results) = match self {
+                    $(Self::$name => ($params, $results),)*
+                };
+                Signature::parse(params, results)
+            }
+
+            /// What it calls.
+            #[must_use]
+            pub const fn dependencies(self) -> &'static [Self] {
+                match self {
+                    $(Self::$name => &[$(Self::$callee),*],)*
+                }
+            }
+
+            /// Which host functions it calls.
+            #[must_use]
+            pub fn imports(self, _setup: &Setup) -> &'static [Import] {
+                match self {
+                    $(Self::$name => &[$(Import::$import),*],)*
+                }
+            }
+
+            /// Its body.
+            pub(super) fn emit(self, code: &mut Code<'_>) {
+                match self {
+                    $(Self::$name => $body(code),)*
+                }
+            }
+        }
+    };
+}
+
+fn stub(code: &mut Code<'_>) {
+    code.skip_parameters();
+    code.unreachable();
+}
+
+functions! {
+    /// Reads the input and checks its version; gives the gas.
+    Enter("" -> "g") calls [] imports [] in stub;
+    /// MUL.
+    Mul("ww" -> "w") calls [] imports [] in stub;
+    /// DIV.
+    Div("ww" -> "w") calls [] imports [] in stub;
+    /// SDIV.
+    Sdiv("ww" -> "w") calls [] imports [] in stub;
+    /// MOD.
+    Mod("ww" -> "w") calls [] imports [] in stub;
+    /// SMOD.
+    Smod("ww" -> "w") calls [] imports [] in stub;
+    /// ADDMOD.
+    Addmod("www" -> "w") calls [] imports [] in stub;
+    /// MULMOD.
+    Mulmod("www" -> "w") calls [] imports [] in stub;
+    /// EXP: base, exponent.
+    Exp("gww" -> "wg") calls [] imports [] in stub;
+    /// SHL: shift, value.
+    Shl("ww" -> "w") calls [] imports [] in stub;
+    /// SHR: shift, value.
+    Shr("ww" -> "w") calls [] imports [] in stub;
+    /// SAR: shift, value.
+    Sar("ww" -> "w") calls [] imports [] in stub;
+    /// SIGNEXTEND: index, value.
+    SignExtend("ww" -> "w") calls [] imports [] in stub;
+    /// BYTE: index, value.
+    Byte("ww" -> "w") calls [] imports [] in stub;
+    /// CLZ (EIP-7939).
+    Clz("w" -> "l") calls [] imports [] in stub;
+    /// Turns the eight bytes of a limb.
+    ByteSwap("l" -> "l") calls [] imports [] in stub;
+    /// A word from 32 bytes, the highest first.
+    LoadBigEndian("i" -> "w") calls [] imports [] in stub;
+    /// Grows EVM memory to an end, in bytes, and charges for it.
+    MemoryTouch("gl" -> "g") calls [] imports [] in stub;
+    /// Touches a range: offset, length.
+    MemoryRange("gww" -> "iig") calls [] imports [] in stub;
+    /// MLOAD.
+    Mload("gw" -> "wg") calls [] imports [] in stub;
+    /// MSTORE.
+    Mstore("gww" -> "g") calls [] imports [] in stub;
+    /// MSTORE8.
+    Mstore8("gwl" -> "g") calls [] imports [] in stub;
+    /// MCOPY (EIP-5656): to, from, length.
+    Mcopy("gwww" -> "g") calls [] imports [] in stub;
+    /// CALLDATALOAD.
+    CalldataLoad("w" -> "w") calls [] imports [] in stub;
+    /// CALLDATACOPY: to, from, length.
+    CalldataCopy("gwww" -> "g") calls [] imports [] in stub;
+    /// CODECOPY: to, from, length.
+    CodeCopy("gwww" -> "g") calls [] imports [] in stub;
+    /// RETURNDATACOPY (EIP-211): to, from, length.
+    ReturnDataCopy("gwww" -> "g") calls [] imports [] in stub;
+    /// EXTCODECOPY: address, to, from, length.
+    ExtCodeCopy("gwwww" -> "g") calls [] imports [] in stub;
+    /// KECCAK256: offset, length.
+    Keccak("gww" -> "wg") calls [] imports [] in stub;
+    /// SLOAD.
+    Sload("gw" -> "wg") calls [] imports [] in stub;
+    /// SSTORE: slot, value.
+    Sstore("gww" -> "g") calls [] imports [] in stub;
+    /// TLOAD (EIP-1153).
+    Tload("gw" -> "wg") calls [] imports [] in stub;
+    /// TSTORE (EIP-1153): slot, value.
+    Tstore("gww" -> "g") calls [] imports [] in stub;
+    /// BALANCE.
+    Balance("gw" -> "wg") calls [] imports [] in stub;
+    /// SELFBALANCE.
+    SelfBalance("g" -> "wg") calls [] imports [] in stub;
+    /// EXTCODESIZE.
+    ExtCodeSize("gw" -> "wg") calls [] imports [] in stub;
+    /// EXTCODEHASH.
+    ExtCodeHash("gw" -> "wg") calls [] imports [] in stub;
+    /// BLOCKHASH.
+    BlockHash("w" -> "w") calls [] imports [] in stub;
+    /// BLOBHASH (EIP-4844).
+    BlobHash("w" -> "w") calls [] imports [] in stub;
+    /// LOG0 to LOG4: number of topics, offset, length.
+    Log("giww" -> "g") calls [] imports [] in stub;
+    /// The CALL family: kind, gas, address, value, in, its length, out, its length; gives success.
+    Call("giwwwwwww" -> "ig") calls [] imports [] in stub;
+    /// CREATE and CREATE2: 1 with salt, value, offset, length, salt; gives the address.
+    Create("giwwww" -> "wg") calls [] imports [] in stub;
+    /// RETURNDATASIZE.
+    ReturnDataSize("" -> "l") calls [] imports [] in stub;
+    /// RETURN and REVERT: 1 for REVERT, offset, length.
+    Finish("giww" -> "g") calls [] imports [] in stub;
+    /// STOP.
+    Stop("g" -> "") calls [] imports [] in stub;
+    /// SELFDESTRUCT: beneficiary.
+    SelfDestruct("gw" -> "g") calls [] imports [] in stub;
+    /// Any exceptional halt.
+    Halt("" -> "") calls [] imports [] in stub;
+}
