@@ -109,16 +109,17 @@ impl Driver {
         index: usize,
         parent: &mut Parent<'_, DB>,
     ) -> Result<Option<InterpreterAction>, HostFault> {
-        let (Some(modules), Some(session)) = (&self.modules, &self.session) else {
-            return Ok(None);
-        };
         while self.frames.len() <= index {
             self.frames.push(Slot::New);
         }
         let Some(slot) = self.frames.get_mut(index) else { return Ok(None) };
         let counts = &mut self.counts;
         if matches!(slot, Slot::New) {
-            *slot = match begin(modules, session, parent) {
+            let begun = match (&self.modules, &self.session) {
+                (Some(modules), Some(session)) => begin(modules, session, parent),
+                _ => Ok(None),
+            };
+            *slot = match begun {
                 Ok(Some(frame)) => {
                     counts.compiled_frames += 1;
                     Slot::Compiled(frame)

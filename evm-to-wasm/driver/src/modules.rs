@@ -60,12 +60,10 @@ impl ModuleOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum ModuleError {
     /// The host does not take what the compiler made. A defect of the compiler's.
-    #[error("code {code_hash} ({bytecode_bytes} bytes) makes a module that is refused: {reason}")]
+    #[error("code {code_hash} makes a module that is refused: {reason}")]
     Refused {
         /// keccak-256 of the EVM code.
         code_hash: B256,
-        /// Length of the EVM code, in bytes.
-        bytecode_bytes: usize,
         /// What the host has against it.
         reason: String,
     },
@@ -235,36 +233,52 @@ impl Modules {
         let start = Instant::now();
         let compiled = evm_to_wasm::compile(code, &options);
         let compile_nanos = nanos(start);
+        let module = self.load(kept, code_hash, &compiled.wasm, compiled.report)?;
+        Ok(CompiledModule { compile_nanos, ..module })
+    }
+
+    /// Takes a module that was made elsewhere for a contract.
+    ///
+    /// # Errors
+    /// The host refuses it, or failed.
+    pub fn insert(
+        &self,
+        code_hash: B256,
+        fork: Fork,
+        wasm: &[u8],
+    ) -> Result<Rc<CompiledModule>, ModuleError> {
+        let mut kept = self.kept.borrow_mut();
+        let module = Rc::new(self.load(&mut kept, code_hash, wasm, Report::default())?);
+        kept.by_code.insert((code_hash, fork as u8), Some(module.clone()));
+        Ok(module)
+    }
+
+    fn load(
+        &self,
+        kept: &mut Kept,
+        code_hash: B256,
+        wasm: &[u8],
+        report: Report,
+    ) -> Result<CompiledModule, ModuleError> {
         let start = Instant::now();
-        let deployed = kept.registry.deploy(&compiled.wasm, Visibility::Private);
+        let deployed = kept.registry.deploy(wasm, Visibility::Private);
         let record = deployed.map_err(|error| match error {
             DeployError::Host(fault) => ModuleError::Host(fault),
-            error => ModuleError::Refused {
-                code_hash,
-                bytecode_bytes: code.len(),
-                reason: error.to_string(),
-            },
+            error => ModuleError::Refused { code_hash, reason: error.to_string() },
         })?;
-        let loaded = kept.registry.code(&record, self.options.engine).map_err(|fault| {
-            ModuleError::Refused {
-                code_hash,
-                bytecode_bytes: code.len(),
-                reason: fault.to_string(),
-            }
-        })?;
+        // An engine that cannot take it is no fault of the host's (`Registry::deploy`).
+        let loaded = kept
+            .registry
+            .code(&record, self.options.engine)
+            .map_err(|fault| ModuleError::Refused { code_hash, reason: fault.to_string() })?;
         let native_compile_nanos = nanos(start);
         let name = format!("m{}", kept.by_namespace.len());
         let namespace = Namespace::from_bytes(name.as_bytes())
             .map_err(|error| HostFault::Bug(error.to_string()))?;
+        let wasm_bytes = record.code_bytes;
         kept.loaded.insert(record.code_hash, loaded);
-        kept.by_namespace.insert(namespace.clone(), record.clone());
-        Ok(CompiledModule {
-            namespace,
-            report: compiled.report,
-            compile_nanos,
-            native_compile_nanos,
-            wasm_bytes: record.code_bytes,
-        })
+        kept.by_namespace.insert(namespace.clone(), record);
+        Ok(CompiledModule { namespace, report, compile_nanos: 0, native_compile_nanos, wasm_bytes })
     }
 
     /// Starts to note which modules frames open.

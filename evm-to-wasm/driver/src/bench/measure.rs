@@ -116,7 +116,7 @@ impl Rig {
     ) -> Result<Times, MeasureError> {
         let mut times = Times::default();
         let run = |modules: Option<&Rc<Modules>>| case.world.run(&case.transaction, modules).nanos;
-        let program = handwritten::program(&case.name);
+        let program = handwritten::program(&case.name, &case.transaction.data);
         let begun = Instant::now();
         for _ in 0..runs {
             if times.revm.len() >= RUNS_MIN && begun.elapsed() > CASE_TIME {
@@ -126,7 +126,7 @@ impl Rig {
             times.granted.push(run(Some(&self.granted)));
             times.own.push(run(Some(&self.own)));
             times.start.push(starts(&self.granted, opened)?);
-            if let Some(program) = program {
+            if let Some(program) = &program {
                 let start = Instant::now();
                 program();
                 times.handwritten.push(nanos(start));
