@@ -6,8 +6,11 @@
 //!
 //! What is never true here: a trap or an access out of bounds that a guest's operands can reach.
 
+mod arithmetic;
 mod code;
+mod heap;
 pub mod layout;
+mod limbs;
 mod table;
 
 use alloc::collections::BTreeSet;

@@ -150,6 +150,8 @@ functions! {
     Stop("g" -> "") calls [] imports [] in stub;
     /// SELFDESTRUCT: beneficiary.
     SelfDestruct("gw" -> "g") calls [] imports [] in stub;
+    /// Fresh zero bytes on the heap: how many; gives their address, 0 if they do not fit.
+    Allocate("l" -> "i") calls [] imports [] in super::heap::allocate;
     /// Any exceptional halt.
     Halt("" -> "") calls [] imports [] in stub;
 }
