@@ -8,10 +8,13 @@
 
 mod arithmetic;
 mod code;
+mod copies;
 mod heap;
 pub mod layout;
 mod limbs;
+mod memory;
 mod table;
+mod words;
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;

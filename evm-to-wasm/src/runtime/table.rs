@@ -61,57 +61,60 @@ functions! {
     /// Reads the input and checks its version; gives the gas.
     Enter("" -> "g") calls [] imports [] in stub;
     /// MUL.
-    Mul("ww" -> "w") calls [] imports [] in stub;
+    Mul("ww" -> "w") calls [] imports [] in super::arithmetic::mul;
     /// DIV.
     Div("ww" -> "w") calls [] imports [] in stub;
     /// SDIV.
-    Sdiv("ww" -> "w") calls [] imports [] in stub;
+    Sdiv("ww" -> "w") calls [Div] imports [] in super::arithmetic::sdiv;
     /// MOD.
     Mod("ww" -> "w") calls [] imports [] in stub;
     /// SMOD.
-    Smod("ww" -> "w") calls [] imports [] in stub;
+    Smod("ww" -> "w") calls [Mod] imports [] in super::arithmetic::smod;
     /// ADDMOD.
-    Addmod("www" -> "w") calls [] imports [] in stub;
+    Addmod("www" -> "w") calls [Mod] imports [] in super::arithmetic::addmod;
     /// MULMOD.
     Mulmod("www" -> "w") calls [] imports [] in stub;
     /// EXP: base, exponent.
-    Exp("gww" -> "wg") calls [] imports [] in stub;
+    Exp("gww" -> "wg") calls [Mul] imports [] in super::arithmetic::exp;
     /// SHL: shift, value.
-    Shl("ww" -> "w") calls [] imports [] in stub;
+    Shl("ww" -> "w") calls [] imports [] in super::words::shl;
     /// SHR: shift, value.
-    Shr("ww" -> "w") calls [] imports [] in stub;
+    Shr("ww" -> "w") calls [] imports [] in super::words::shr;
     /// SAR: shift, value.
-    Sar("ww" -> "w") calls [] imports [] in stub;
+    Sar("ww" -> "w") calls [] imports [] in super::words::sar;
     /// SIGNEXTEND: index, value.
-    SignExtend("ww" -> "w") calls [] imports [] in stub;
+    SignExtend("ww" -> "w") calls [] imports [] in super::words::sign_extend;
     /// BYTE: index, value.
-    Byte("ww" -> "w") calls [] imports [] in stub;
+    Byte("ww" -> "w") calls [] imports [] in super::words::byte;
     /// CLZ (EIP-7939).
-    Clz("w" -> "l") calls [] imports [] in stub;
+    Clz("w" -> "l") calls [] imports [] in super::words::clz;
     /// Turns the eight bytes of a limb.
-    ByteSwap("l" -> "l") calls [] imports [] in stub;
+    ByteSwap("l" -> "l") calls [] imports [] in super::words::byte_swap;
     /// A word from 32 bytes, the highest first.
-    LoadBigEndian("i" -> "w") calls [] imports [] in stub;
+    LoadBigEndian("i" -> "w") calls [] imports [] in super::words::load_big_endian;
     /// Grows EVM memory to an end, in bytes, and charges for it.
-    MemoryTouch("gl" -> "g") calls [] imports [] in stub;
+    MemoryTouch("gl" -> "g") calls [Allocate] imports [] in super::memory::touch;
     /// Touches a range: offset, length.
-    MemoryRange("gww" -> "iig") calls [] imports [] in stub;
+    MemoryRange("gww" -> "iig") calls [MemoryTouch] imports [] in super::memory::range;
     /// MLOAD.
-    Mload("gw" -> "wg") calls [] imports [] in stub;
+    Mload("gw" -> "wg") calls [MemoryTouch] imports [] in super::memory::mload;
     /// MSTORE.
-    Mstore("gww" -> "g") calls [] imports [] in stub;
+    Mstore("gww" -> "g") calls [MemoryTouch] imports [] in super::memory::mstore;
     /// MSTORE8.
-    Mstore8("gwl" -> "g") calls [] imports [] in stub;
+    Mstore8("gwl" -> "g") calls [MemoryTouch] imports [] in super::memory::mstore8;
     /// MCOPY (EIP-5656): to, from, length.
-    Mcopy("gwww" -> "g") calls [] imports [] in stub;
+    Mcopy("gwww" -> "g") calls [MemoryTouch] imports [] in super::memory::mcopy;
     /// CALLDATALOAD.
-    CalldataLoad("w" -> "w") calls [] imports [] in stub;
+    CalldataLoad("w" -> "w") calls [] imports [] in super::copies::calldata_load;
     /// CALLDATACOPY: to, from, length.
-    CalldataCopy("gwww" -> "g") calls [] imports [] in stub;
+    CalldataCopy("gwww" -> "g") calls [CopyFrom] imports [] in super::copies::calldata_copy;
     /// CODECOPY: to, from, length.
-    CodeCopy("gwww" -> "g") calls [] imports [] in stub;
+    CodeCopy("gwww" -> "g") calls [MemoryTouch] imports [] in super::copies::code_copy;
     /// RETURNDATACOPY (EIP-211): to, from, length.
-    ReturnDataCopy("gwww" -> "g") calls [] imports [] in stub;
+    ReturnDataCopy("gwww" -> "g") calls [CopyFrom] imports [] in super::copies::return_data_copy;
+    /// A copy into EVM memory from a string that lies backwards: address above its first byte, its size; to,
+    /// from, length.
+    CopyFrom("giiwww" -> "g") calls [MemoryTouch] imports [] in super::copies::copy_from;
     /// EXTCODECOPY: address, to, from, length.
     ExtCodeCopy("gwwww" -> "g") calls [] imports [] in stub;
     /// KECCAK256: offset, length.
@@ -143,7 +146,7 @@ functions! {
     /// CREATE and CREATE2: 1 with salt, value, offset, length, salt; gives the address.
     Create("giwwww" -> "wg") calls [] imports [] in stub;
     /// RETURNDATASIZE.
-    ReturnDataSize("" -> "l") calls [] imports [] in stub;
+    ReturnDataSize("" -> "l") calls [] imports [] in super::copies::return_data_size;
     /// RETURN and REVERT: 1 for REVERT, offset, length.
     Finish("giww" -> "g") calls [] imports [] in stub;
     /// STOP.
