@@ -9,6 +9,7 @@
 mod arithmetic;
 mod code;
 mod copies;
+mod division;
 mod heap;
 pub mod layout;
 mod limbs;

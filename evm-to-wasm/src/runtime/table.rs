@@ -63,17 +63,23 @@ functions! {
     /// MUL.
     Mul("ww" -> "w") calls [] imports [] in super::arithmetic::mul;
     /// DIV.
-    Div("ww" -> "w") calls [] imports [] in stub;
+    Div("ww" -> "w") calls [DivRem] imports [] in super::division::div;
+    /// Quotient and remainder.
+    DivRem("ww" -> "ww") calls [Reciprocal ReciprocalOfTwo] imports [] in super::division::div_rem;
+    /// Of a limb with its top bit set: `floor((2^128 - 1) / d) - 2^64`.
+    Reciprocal("l" -> "l") calls [] imports [] in super::division::reciprocal;
+    /// Of two limbs, the upper one, with its top bit set, first.
+    ReciprocalOfTwo("ll" -> "l") calls [Reciprocal] imports [] in super::division::reciprocal_of_two;
     /// SDIV.
     Sdiv("ww" -> "w") calls [Div] imports [] in super::arithmetic::sdiv;
     /// MOD.
-    Mod("ww" -> "w") calls [] imports [] in stub;
+    Mod("ww" -> "w") calls [DivRem] imports [] in super::division::rem;
     /// SMOD.
     Smod("ww" -> "w") calls [Mod] imports [] in super::arithmetic::smod;
     /// ADDMOD.
     Addmod("www" -> "w") calls [Mod] imports [] in super::arithmetic::addmod;
     /// MULMOD.
-    Mulmod("www" -> "w") calls [] imports [] in stub;
+    Mulmod("www" -> "w") calls [Mod Reciprocal ReciprocalOfTwo] imports [] in super::division::mulmod;
     /// EXP: base, exponent.
     Exp("gww" -> "wg") calls [Mul] imports [] in super::arithmetic::exp;
     /// SHL: shift, value.
