@@ -148,6 +148,7 @@ fn operators_alone(schedule: &Schedule) -> Schedule {
         *cost = ParameterCost::ZERO;
     }
     schedule.sync = SyncCosts {
+        lookup: 0,
         open: 0,
         memory_page: 0,
         resume: 0,
