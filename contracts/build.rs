@@ -107,7 +107,7 @@ fn build_packages(guests: &Path, out: &Path) -> Result<(), String> {
             cargo.env_remove(&*name);
         }
     }
-    cargo.env("CARGO_ENCODED_RUSTFLAGS", path_flags(guests));
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags(guests));
     // Output of a build script is shown when it fails, stderr in full.
     let output =
         cargo.output().map_err(|error| format!("cannot run cargo for the guests: {error}"))?;
@@ -129,10 +129,18 @@ fn build_packages(guests: &Path, out: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Panics name their file. Without these flags a contract would hold the paths of the machine that built it,
-/// and its length, for which gas is paid, would be another on every machine.
-fn path_flags(guests: &Path) -> String {
-    let mut flags = vec![format!("--remap-path-prefix={}=guests", guests.display())];
+/// Flags of every guest.
+///
+/// `near`: the `cfg` that near-sdk's own build tool sets; without it its panics have no message. `strip`: cargo
+/// forgets the profile's for packages whose profile has an override. The rest: panics name their file, and
+/// a contract would hold the paths of the machine that built it, and its length, for which gas is paid, would
+/// be another on every machine.
+fn flags(guests: &Path) -> String {
+    let mut flags = vec![
+        "--cfg=near".to_owned(),
+        "-Cstrip=symbols".to_owned(),
+        format!("--remap-path-prefix={}=guests", guests.display()),
+    ];
     let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from);
     if let Some(home) = cargo_home.or_else(|| env::home_dir().map(|home| home.join(".cargo"))) {
         flags.push(format!("--remap-path-prefix={}=cargo", home.display()));

@@ -18,8 +18,9 @@
 //! | name | measured as |
 //! |---|---|
 //! | `resume`, `callback` | round trip of an empty yield, of which `resume` is three quarters: only the sum can be measured |
-//! | `open` | open, resume, end, whichever end is dearer (return; yield and close), less `resume` |
-//! | `close` | dropping a suspended callee |
+//! | `lookup` | an open that is refused because the module has no such method |
+//! | `open` | open, resume, return, less `resume` and `lookup` |
+//! | `close` | what it costs more if the callee yields instead and is closed |
 //! | `memory_page` | a page more in a callee that does not touch it: commit and reset |
 //! | `byte_in`, `byte_out` | a byte more of answer, of yield |
 //! | `register` | the dearest of the four functions on eight bytes |
@@ -29,7 +30,7 @@
 //! Most of it are page faults, which a public module causes as well and NEAR does not price.
 
 use crate::stats::{Spread, nanos_each, sample};
-use crate::world::{World, context, namespace, suspended, to_the_end};
+use crate::world::{World, context, namespace, to_the_end};
 use crate::{modules, soak, table};
 use anyhow::{Result, bail};
 use cotenant_gas::SyncCosts;
@@ -112,20 +113,6 @@ impl Bench {
         sample(self.runs, || Ok((probe("many")? - probe("one")?) / f64::from(PAGES - 1)))
     }
 
-    /// Nanoseconds to drop a suspended callee.
-    fn close(&self) -> Result<Spread> {
-        let name = namespace("small");
-        sample(self.runs, || {
-            let session = self.world.session(self.engine);
-            let all = (0..MANY).map(|_| suspended(&session, &name, "yields", &[]));
-            let all = all.collect::<Result<Vec<_>>>()?;
-            nanos_each(MANY, || {
-                drop(all);
-                Ok(())
-            })
-        })
-    }
-
     /// Nanoseconds of one call of a register function on so many bytes.
     fn register(&self, method: &str, length: u64) -> Result<Spread> {
         let name = namespace("registers");
@@ -139,7 +126,7 @@ impl Bench {
     }
 
     /// All costs, in the order of [`prices`], and then a touched page.
-    fn all(&self) -> Result<[Spread; 10]> {
+    fn all(&self) -> Result<[Spread; 11]> {
         let trip = self.each("trips", 0, 0)?;
         let (resume, callback) = (trip.map(|trip| trip * 0.75), trip.map(|trip| trip * 0.25));
         let per_byte = |long: Spread, short: Spread, bytes: u64| {
@@ -148,8 +135,9 @@ impl Bench {
         let byte_in = per_byte(self.each("trips", LONG, 0)?, trip, LONG);
         let byte_out = per_byte(self.each("trips", 0, LONG)?, trip, LONG);
         let (returned, closed) = (self.each("starts", 0, 0)?, self.each("closes", 0, 0)?);
-        let ended = if returned.median > closed.median { returned } else { closed };
-        let open = ended.map(|ended| (ended - resume.median).max(0.0));
+        let lookup = self.each("refused", 0, 0)?;
+        let open = returned.map(|ended| (ended - resume.median - lookup.median).max(0.0));
+        let close = closed.map(|ended| (ended - returned.median).max(0.0));
         let (mut register, mut register_byte) = (Spread::of(vec![0.0]), Spread::of(vec![0.0]));
         for method in ["input", "read_register", "register_len", "value_return"] {
             let short = self.register(method, 8)?;
@@ -162,8 +150,9 @@ impl Bench {
                 register_byte = byte;
             }
         }
-        let (page, touched, close) = (self.page("leave")?, self.page("touch")?, self.close()?);
+        let (page, touched) = (self.page("leave")?, self.page("touch")?);
         Ok([
+            lookup,
             open,
             page,
             resume,
@@ -179,8 +168,9 @@ impl Bench {
 }
 
 /// Names and prices of today, in the order of the struct.
-fn prices(costs: &SyncCosts) -> [(&'static str, u64); 9] {
+fn prices(costs: &SyncCosts) -> [(&'static str, u64); 10] {
     let SyncCosts {
+        lookup,
         open,
         memory_page,
         resume,
@@ -192,6 +182,7 @@ fn prices(costs: &SyncCosts) -> [(&'static str, u64); 9] {
         register_byte,
     } = *costs;
     [
+        ("lookup", lookup),
         ("open", open),
         ("memory_page", memory_page),
         ("resume", resume),
@@ -266,7 +257,7 @@ pub fn measure(runs: usize) -> Result<Report> {
     });
     Ok(Report {
         costs: costs.collect(),
-        touched_page_nanos: [cranelift[9], singlepass[9], wasmi[9]],
+        touched_page_nanos: [cranelift[10], singlepass[10], wasmi[10]],
         soak,
         soak_ratio,
         machine_factor_raw,

@@ -107,17 +107,50 @@ fn start_nanos(world: &World) -> Result<f64> {
     })
 }
 
-/// Nanoseconds of a yield's round trip between a session and the top of a stack of modules.
-fn yield_nanos(session: &Session, top: &str) -> Result<f64> {
-    let mut live = suspended(session, &namespace(top), "ping", &(SWITCHES + 1).to_le_bytes())?;
-    nanos_each(SWITCHES, || {
-        for _ in 0..SWITCHES {
-            if !matches!(live.resume(vec![7; 8])?, Progress::Yielded(_)) {
-                bail!("`{top}` stopped yielding");
-            }
+/// Nanoseconds of opening a module, running it to its first yield and dropping it there.
+fn close_nanos(world: &World) -> Result<f64> {
+    let (session, name) = (world.session(ENGINE), namespace("small"));
+    nanos_each(STARTS, || {
+        for _ in 0..STARTS {
+            drop(suspended(&session, &name, "yields", &[])?);
         }
         Ok(())
     })
+}
+
+/// Nanoseconds of a yield's round trip between a session and the top of a stack of modules.
+fn yield_nanos(session: &Session, top: &str) -> Result<f64> {
+    session.enter(|| {
+        let first = (SWITCHES + 1).to_le_bytes();
+        let mut live = suspended(session, &namespace(top), "ping", &first)?;
+        nanos_each(SWITCHES, || {
+            for _ in 0..SWITCHES {
+                if !matches!(live.resume(vec![7; 8])?, Progress::Yielded(_)) {
+                    bail!("`{top}` stopped yielding");
+                }
+            }
+            Ok(())
+        })
+    })
+}
+
+/// One of the measured paths alone, for a profiler: its nanoseconds, run by run.
+pub fn path(name: &str, runs: usize) -> Result<Vec<f64>> {
+    let world = submodules()?;
+    let mut one: Box<dyn FnMut() -> Result<f64>> = match name {
+        "start" => Box::new(|| start_nanos(&world)),
+        "yield" => Box::new(|| yield_nanos(&world.session(ENGINE), "pinger")),
+        "close" => Box::new(|| close_nanos(&world)),
+        "call" => {
+            let counter = cotenant_contracts::counter();
+            let mut near = Near::new(&world.schedule, counter)?;
+            near.burnt("new")?;
+            let ours = World::new(&[ENGINE], &[("", Public, counter)], near.storage())?;
+            Box::new(move || ours.nanos(ENGINE, "increment", &[], CALLS))
+        }
+        other => bail!("no path `{other}`: start, yield, close or call"),
+    };
+    (0..runs).map(|_| one()).collect()
 }
 
 fn coroutine_nanos() -> Result<f64> {

@@ -5,6 +5,7 @@
 //! `cotenant-bench calibrate [--json] [--runs N] [--write]`: times of the sync-call functions on every engine
 //! and the gas that follows; `--write` prints the block for `gas/src/sync_costs.rs`.
 //! `cotenant-bench kernel NAME bare|metered [--runs N]`: one metering kernel, for callgrind.
+//! `cotenant-bench path start|yield|close|call [--runs N]`: one path of the host over and over, for perf.
 //!
 //! Everything runs on the one thread that made it: sessions and pooled instances do not leave theirs.
 
@@ -23,7 +24,8 @@ use serde::Serialize;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: cotenant-bench calls|soak|calibrate [--json] [--runs N] [--write]
-       cotenant-bench kernel fib|sieve|soak|hash_calls bare|metered [--runs N]";
+       cotenant-bench kernel fib|sieve|soak|hash_calls bare|metered [--runs N]
+       cotenant-bench path start|yield|close|call [--runs N]";
 
 /// Runs of each measurement unless told.
 const RUNS: usize = 51;
@@ -102,6 +104,12 @@ fn run(arguments: &Arguments) -> Result<()> {
             let mut kernel = metering::Kernel::new(text, metered)?;
             for _ in 0..runs {
                 println!("{:.0} ns", kernel.run()?);
+            }
+            Ok(())
+        }
+        ["path", name] => {
+            for nanos in calls::path(name, runs)? {
+                println!("{nanos:.0} ns");
             }
             Ok(())
         }

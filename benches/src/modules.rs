@@ -115,6 +115,22 @@ pub const PARENT: &str = r#"(module
           (i64.const 0))
         (br $next))))
 
+  ;; Refused: there is no such method.
+  (func (export "refused")
+    (local $left i64)
+    (local.set $left (call $count))
+    (block $done
+      (loop $next
+        (br_if $done (i64.eqz (local.get $left)))
+        (local.set $left (i64.sub (local.get $left) (i64.const 1)))
+        (if
+          (i64.ne
+            (call $open (i64.const 5) (i64.const 16) (i64.const 3) (i64.const 48)
+              (i64.const 0) (i64.const -1) (i64.const 0) (i64.const 0))
+            (i64.const -1))
+          (then unreachable))
+        (br $next))))
+
   ;; Opened, resumed, yielded, closed.
   (func (export "closes")
     (local $left i64) (local $handle i64)

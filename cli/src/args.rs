@@ -1,5 +1,6 @@
 //! The command line: verbs, their arguments, and what `--json` gives for each.
 
+use crate::verbs::EvmVerb;
 use clap::{Args, Parser, Subcommand};
 use cotenant_gas::{PRESETS, UnknownProtocol};
 use cotenant_host::engine::EngineKind;
@@ -92,6 +93,11 @@ pub(crate) enum Verb {
     /// Print the table of host functions, as Markdown
     #[command(after_long_help = ABI_JSON)]
     Abi,
+    /// Contracts of Ethereum as private modules: compile, run, test, measure
+    Evm {
+        #[command(subcommand)]
+        what: EvmVerb,
+    },
     /// Measure
     Bench {
         #[command(subcommand)]

@@ -1,12 +1,17 @@
 //! The frame ABI between a compiled contract and its parent.
 //!
 //! A message is a *head* in borsh, of a size that depends on nothing but the variant, and a *tail* whose
-//! lengths the head gives. All numbers are little-endian; a word of the EVM is four limbs, the lowest first.
+//! lengths the head gives. All numbers are little-endian; a word of the EVM is four limbs, the lowest first,
+//! and so are addresses, hashes, topics and salts: a module never swaps bytes to read one.
+//!
+//! **Byte strings travel backwards**, the last byte first: calldata, return data, code, init code, output,
+//! data of logs. A module keeps the EVM's memory backwards, so they go in and out as they are, and what one
+//! compiled contract passes to another is never turned at all. [`backwards`] turns a string.
 //!
 //! | message | travels as | tail |
 //! |---|---|---|
-//! | [`FrameInput`] | arguments of the first resume | blob hashes, then calldata |
-//! | [`Request`] | what `callback` yields; the last one is the module's result | see its variants |
+//! | [`FrameInput`] | arguments of the first resume | blob hashes, 32 zero bytes, calldata |
+//! | [`Request`] | what `callback_into` yields; the last one is the module's result | see its variants |
 //! | [`Answer`] | what the parent resumes with | see its variants |
 //!
 //! The module keeps the slots it has touched and defers its writes and logs to the next request that shows
@@ -14,6 +19,8 @@
 //! that was not static it forgets present values and keeps originals and warmth; after a static one, all.
 //!
 //! A frame that its parent ends is closed without an answer. A module that breaks this ends exceptionally.
+
+use alloc::vec::Vec;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -23,11 +30,58 @@ pub const FRAME_ABI_VERSION: u32 = 1;
 /// A word of the EVM: 256 bits in four limbs, the lowest first.
 pub type Word = [u64; 4];
 
-/// An address, in the order in which it is written.
-pub type Address = [u8; 20];
+/// An address as the EVM has it on its stack: the low 160 bits of a word. The parent sets the upper bits to
+/// zero in what it sends and ignores them in what it gets.
+pub type Address = Word;
 
-/// A hash, in the order in which it is written.
-pub type Hash = [u8; 32];
+/// A hash as the EVM has it on its stack.
+pub type Hash = Word;
+
+/// The word with these 32 bytes, written from the highest to the lowest.
+#[must_use]
+pub fn word(bytes: [u8; 32]) -> Word {
+    let mut limbs = [0; 4];
+    for (limb, chunk) in limbs.iter_mut().rev().zip(bytes.as_chunks::<8>().0) {
+        *limb = u64::from_be_bytes(*chunk);
+    }
+    limbs
+}
+
+/// The 32 bytes of a word, written from the highest to the lowest.
+#[must_use]
+pub fn word_bytes(word: Word) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    for (limb, chunk) in word.iter().rev().zip(bytes.as_chunks_mut::<8>().0) {
+        *chunk = limb.to_be_bytes();
+    }
+    bytes
+}
+
+/// The word of an address of 20 bytes.
+#[must_use]
+pub fn address(bytes: [u8; 20]) -> Address {
+    let mut padded = [0; 32];
+    padded[12..].copy_from_slice(&bytes);
+    word(padded)
+}
+
+/// The 20 bytes of an address; the upper 96 bits of the word are ignored.
+#[must_use]
+pub fn address_bytes(address: Address) -> [u8; 20] {
+    let mut bytes = [0; 20];
+    bytes.copy_from_slice(&word_bytes(address)[12..]);
+    bytes
+}
+
+/// A byte string in the order in which it travels, or back: the last byte first.
+#[must_use]
+pub fn backwards(bytes: &[u8]) -> Vec<u8> {
+    bytes.iter().rev().copied().collect()
+}
+
+/// Zero bytes before calldata in the tail of a [`FrameInput`]: a word that begins at calldata's last byte can
+/// be loaded whole.
+pub const CALLDATA_PADDING: usize = 32;
 
 /// Fields that a module declares it reads, one bit each; a parent may leave the others zero.
 pub mod reads {
@@ -59,9 +113,9 @@ pub struct FrameInput {
     pub address: Address,
     /// CALLER.
     pub caller: Address,
-    /// Blob hashes in the tail, 32 bytes each.
+    /// Blob hashes in the tail, a word each.
     pub blob_hashes: u32,
-    /// Bytes of calldata in the tail, after the blob hashes.
+    /// Bytes of calldata in the tail, backwards, after the blob hashes and [`CALLDATA_PADDING`] zero bytes.
     pub calldata_bytes: u32,
 }
 
@@ -103,28 +157,38 @@ pub mod offset {
     pub const GAS: usize = 8;
     pub const VALUE: usize = 16;
     pub const BLOCK: usize = 48;
-    pub const TRANSACTION: usize = 244;
-    pub const ADDRESS: usize = 296;
-    pub const CALLER: usize = 316;
-    pub const BLOB_HASHES: usize = 336;
-    pub const CALLDATA_BYTES: usize = 340;
+    pub const BLOCK_NUMBER: usize = BLOCK;
+    pub const BLOCK_TIMESTAMP: usize = BLOCK + 32;
+    pub const BLOCK_PREVRANDAO: usize = BLOCK + 64;
+    pub const BLOCK_BASE_FEE: usize = BLOCK + 96;
+    pub const BLOCK_BLOB_BASE_FEE: usize = BLOCK + 128;
+    pub const BLOCK_GAS_LIMIT: usize = BLOCK + 160;
+    pub const BLOCK_CHAIN_ID: usize = BLOCK + 168;
+    pub const BLOCK_COINBASE: usize = BLOCK + 176;
+    pub const TRANSACTION: usize = BLOCK + 208;
+    pub const TRANSACTION_GAS_PRICE: usize = TRANSACTION;
+    pub const TRANSACTION_ORIGIN: usize = TRANSACTION + 32;
+    pub const ADDRESS: usize = TRANSACTION + 64;
+    pub const CALLER: usize = ADDRESS + 32;
+    pub const BLOB_HASHES: usize = CALLER + 32;
+    pub const CALLDATA_BYTES: usize = BLOB_HASHES + 4;
     /// Where the tail begins: the size of the head.
-    pub const TAIL: usize = 344;
+    pub const TAIL: usize = CALLDATA_BYTES + 4;
 }
 
-/// How many deferred effects a request's tail begins with, in this order: storage writes (slot and value),
-/// transient writes (the same), logs (a [`LogHead`], its topics, its data).
+/// How many deferred effects a request's tail begins with, in this order: logs (a [`LogHead`], its topics, its
+/// data), storage writes (slot and value, a word each), transient writes (the same).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Effects {
-    /// Storage writes since the last flush, one a slot.
-    pub storage_writes: u32,
-    /// Transient writes since the last flush, one a slot.
-    pub transient_writes: u32,
     /// Logs since the last flush, in order.
     pub logs: u32,
+    /// Storage writes since the last flush, one a slot, in the order of the first write to each.
+    pub storage_writes: u32,
+    /// Transient writes since the last flush, likewise.
+    pub transient_writes: u32,
 }
 
-/// The head of a log; `topics` hashes and `data_bytes` bytes follow it.
+/// The head of a log; `topics` words and `data_bytes` bytes, backwards, follow it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct LogHead {
     /// Topics, at most four.
@@ -266,11 +330,11 @@ pub enum Answer {
         /// 1 if the account was cold.
         cold: u32,
     },
-    /// To [`Request::ExtCode`]. Tail: the code, if its bytes were wanted.
+    /// To [`Request::ExtCode`]. Tail: the code, backwards, if its bytes were wanted.
     Code {
         /// Hash of the code, zero for an account that is none.
         hash: Hash,
-        /// Bytes of code.
+        /// Bytes of code, whether or not they are in the tail.
         code_bytes: u32,
         /// 1 if the account was cold.
         cold: u32,

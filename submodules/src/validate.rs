@@ -22,8 +22,10 @@ mod violation;
 mod walk;
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 
 use near_parameters::vm::{Config, VMKind};
+use near_vm_runner::logic::errors::PrepareError;
 
 use crate::table::HostFunction;
 use crate::{Requirements, Visibility};
@@ -89,7 +91,11 @@ pub fn validate(
     let mut found = walk::Walk::over(code, visibility, config);
     // Over the size nothing more can come of NEAR's verdict.
     if visibility == Visibility::Public && !too_large {
-        match near_vm_runner::prepare::prepare_contract(code, config, VMKind::Wasmtime) {
+        // Code that makes NEAR's preparation panic is refused as what it cannot prepare.
+        let verdict = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            near_vm_runner::prepare::prepare_contract(code, config, VMKind::Wasmtime)
+        }));
+        match verdict.unwrap_or(Err(PrepareError::Serialization)) {
             Ok(_) => found
                 .faults
                 .retain(|rule| rule.origin != Origin::Near || *rule == rules::CONTRACT_SIZE),

@@ -8,6 +8,7 @@ use cotenant_tests::corpus::{ENDS, called, exercise, near_functions};
 use cotenant_tests::oracle::{Request, Subject};
 use cotenant_tests::seed::rng;
 use near_parameters::ExtCosts;
+use near_primitives_core::hash::hash;
 use rand::Rng;
 use rand::rngs::StdRng;
 use std::collections::BTreeSet;
@@ -36,7 +37,11 @@ enum On {
 
 fn check(subject: &Subject, name: &str, request: &Request, on: On, wrong: &mut Vec<String>) {
     let chosen = |engine| on == On::All || engine != EngineKind::Wasmi;
-    let differences = subject.differences_on(request, chosen);
+    let mut differences = subject.differences_on(request, chosen);
+    // A value is a dump of the memory: its hash is enough to see that it differs.
+    for observed in differences.values_mut() {
+        observed.value = observed.value.as_deref().map(|dump| hash(dump).to_string().into_bytes());
+    }
     if !differences.is_empty() {
         let Request { method, gas, view, .. } = request;
         wrong.push(format!("{name}.{method} at {gas} (view: {view}): {differences:#?}"));

@@ -56,44 +56,13 @@ pub(super) fn deploy(host: &Host, mode: Mode) -> Result<Result<(), String>> {
         Mode::WasmInWasm => vec![(main, Visibility::Public, cotenant_contracts::wasm_in_wasm())],
     };
     for (module, visibility, code) in modules {
-        let outcome = host.deploy(&module, visibility, &without_names(code))?;
+        let outcome = host.deploy(&module, visibility, code)?;
         let root = outcome.root().context("the receipt of a deploy did not run")?;
         if let Status::Failure(failure) = &root.status {
             return Ok(Err(failure.message.clone()));
         }
     }
     Ok(Ok(()))
-}
-
-/// A module without its custom sections, as anybody would deploy it: names are paid for by the byte, and with
-/// those of the interpreter the transaction would be too large. What cannot be read stays as it is.
-fn without_names(code: &[u8]) -> Vec<u8> {
-    const HEADER_BYTES: usize = 8;
-    const CUSTOM: u8 = 0;
-    let mut kept = code.get(..HEADER_BYTES).unwrap_or(code).to_vec();
-    let mut rest = code.get(HEADER_BYTES..).unwrap_or_default();
-    while !rest.is_empty() {
-        let Some(section) = section_bytes(rest).and_then(|length| rest.get(..length)) else {
-            return code.to_vec();
-        };
-        if section[0] != CUSTOM {
-            kept.extend(section);
-        }
-        rest = &rest[section.len()..];
-    }
-    kept
-}
-
-/// Length of the section that bytes begin with: its id, its size in LEB128, and as many bytes.
-fn section_bytes(bytes: &[u8]) -> Option<usize> {
-    let mut size = 0_usize;
-    for (position, byte) in bytes.iter().enumerate().skip(1).take(5) {
-        size |= usize::from(byte & 0x7f) << (7 * (position - 1));
-        if byte & 0x80 == 0 {
-            return size.checked_add(position + 1);
-        }
-    }
-    None
 }
 
 /// The input: the number of loops in eight bytes, so that it is as long for each. What interprets the module
@@ -212,17 +181,6 @@ fn median(nanos: &[u64]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn custom_sections_go_and_all_others_stay() {
-        let code = wat::parse_str("(module $named (func $f (export \"run\")) (memory 1))").unwrap();
-        let plain = wat::parse_str("(module (func (export \"run\")) (memory 1))").unwrap();
-        assert!(code.len() > plain.len());
-        assert_eq!(without_names(&code), without_names(&plain));
-        assert_eq!(without_names(&without_names(&code)), without_names(&code));
-        assert_eq!(without_names(b"\0asm\x01\0\0\0\x01\xff"), b"\0asm\x01\0\0\0\x01\xff");
-        assert_eq!(without_names(b"no"), b"no");
-    }
 
     #[test]
     fn the_median_is_in_the_middle() {

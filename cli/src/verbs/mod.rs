@@ -4,8 +4,11 @@ mod abi;
 mod call;
 mod check;
 mod deploy;
+mod evm;
 mod modules;
 mod view;
+
+pub(crate) use evm::EvmVerb;
 
 use crate::args::{BenchVerb, Cli, Global, Target, Verb};
 use crate::bench;
@@ -39,6 +42,7 @@ pub(crate) fn run(cli: Cli, console: &Console) -> Result<Exit> {
         }
         Verb::View { target } => view::run(&target, global, console),
         Verb::Abi => abi::run(global, console),
+        Verb::Evm { what } => evm::run(what, console),
         Verb::Bench { what: BenchVerb::Soak { runs, loops } } => {
             bench::soak(runs, &loops, global.protocol, console)
         }

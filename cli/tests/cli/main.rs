@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 mod bad_input;
+mod evm;
 mod verbs;
 
 /// A folder with a home in it.

@@ -185,7 +185,7 @@ impl Instance for InterpretedInstance {
         self.store.data().page_limit.clone()
     }
 
-    fn reset(&mut self) -> bool {
+    fn reset(&mut self, _keep_warm: bool) -> bool {
         false
     }
 }

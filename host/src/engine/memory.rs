@@ -21,6 +21,19 @@ use wasmer_vm::{TableStyle, VMConfig, VMGlobal, VMGlobalDefinition};
 /// needs no bounds checks (wasmer's `MemoryStyle::Static`).
 const RESERVED_BYTES: usize = (8 << 30) + 65_536;
 
+/// Bytes of an OS page on the machines that `signal.rs` knows. Only speed depends on it.
+const OS_PAGE_BYTES: usize = 4_096;
+
+/// How much of a memory is zeroed by us when its instance is reset; the rest is given back to the kernel, which
+/// costs a page fault when it is touched again.
+const WARM_BYTES_MAX: usize = 128 << 10;
+
+/// Ranges of it: each one more is one more call of the kernel.
+const WARM_RANGES_MAX: usize = 4;
+
+/// Resets after which it is looked up again what the guest touches.
+const LOOK_EVERY: u32 = 256;
+
 /// Native stack of one guest. The metered limit of 262,144 bytes trips first on every engine; tests hold
 /// that a native frame is never sixteen times its metered one.
 pub(super) const WASM_STACK_BYTES: usize = 4 << 20;
@@ -86,6 +99,50 @@ impl Region {
         };
         failed == 0
     }
+
+    /// Makes `from..to` a mapping of its own in the kernel's books, so that a change of its protection neither
+    /// splits its neighbours nor merges with them: a flag that they do not have keeps them apart.
+    fn set_apart(&self, from: usize, to: usize) {
+        // SAFETY: the range lies in the reservation; the flag only speaks of core dumps. That it may fail costs
+        // time alone.
+        unsafe {
+            libc::madvise(self.base.as_ptr().add(from).cast(), to - from, libc::MADV_DONTDUMP)
+        };
+    }
+
+    /// The ranges of `0..to` that are in memory, as far as they fit what is kept warm. What is missing here is
+    /// discarded at a reset, so a wrong answer costs time alone.
+    fn resident(&self, to: usize) -> Vec<std::ops::Range<usize>> {
+        let mut pages = vec![0_u8; to / OS_PAGE_BYTES];
+        // SAFETY: the range lies in the reservation, and the vector has a byte for each of its pages.
+        let failed =
+            unsafe { libc::mincore(self.base.as_ptr().cast(), to, pages.as_mut_ptr().cast()) };
+        let mut ranges: Vec<std::ops::Range<usize>> = Vec::new();
+        let mut bytes = 0;
+        for (index, page) in pages.iter().enumerate() {
+            if failed != 0 || page & 1 == 0 {
+                continue;
+            }
+            let start = index * OS_PAGE_BYTES;
+            let full = ranges.len() == WARM_RANGES_MAX;
+            match ranges.last_mut() {
+                // A gap of a few pages is cheaper to zero than to step around.
+                Some(last) if start - last.end <= 4 * OS_PAGE_BYTES => {
+                    bytes += start + OS_PAGE_BYTES - last.end;
+                    last.end = start + OS_PAGE_BYTES;
+                }
+                _ if full => break,
+                _ => {
+                    bytes += OS_PAGE_BYTES;
+                    ranges.push(start..start + OS_PAGE_BYTES);
+                }
+            }
+            if bytes >= WARM_BYTES_MAX {
+                break;
+            }
+        }
+        ranges
+    }
 }
 
 impl Drop for Region {
@@ -102,6 +159,8 @@ struct ReservedMemory {
     ty: MemoryType,
     definition: NonNull<VMMemoryDefinition>,
     limit_pages: Arc<AtomicU32>,
+    /// What the memory grew by first is a mapping of its own: most guests grow by the same each time.
+    apart: bool,
 }
 
 // SAFETY: the definition lies in the instance that owns this memory, and an instance stays on its thread.
@@ -137,7 +196,12 @@ impl LinearMemory for ReservedMemory {
         match before.0.checked_add(delta.0) {
             Some(after) if after <= max || delta.0 == 0 => {
                 let to = after as usize * PAGE_BYTES as usize;
-                self.region.protect(self.length(), to, libc::PROT_READ | libc::PROT_WRITE)?;
+                let from = self.length();
+                self.region.protect(from, to, libc::PROT_READ | libc::PROT_WRITE)?;
+                if from < to && !self.apart {
+                    self.apart = true;
+                    self.region.set_apart(from, to);
+                }
                 // SAFETY: the definition lives as long as the instance; its guest waits for this grow.
                 unsafe { self.definition.as_mut().current_length = to };
                 Ok(before)
@@ -172,6 +236,36 @@ struct MemoryAnatomy {
     region: Arc<Region>,
     definition: NonNull<VMMemoryDefinition>,
     limit_pages: Arc<AtomicU32>,
+    /// What the guest touches, in ascending order: zeroed at a reset instead of discarded.
+    warm: Vec<std::ops::Range<usize>>,
+    resets: u32,
+}
+
+impl MemoryAnatomy {
+    /// Zeroes `0..length`: what is warm by writing, what is between by giving it back.
+    fn clear(&mut self, length: usize, keep_warm: bool) -> bool {
+        if !keep_warm {
+            return self.region.discard(0, length);
+        }
+        if self.resets.is_multiple_of(LOOK_EVERY) {
+            self.warm = self.region.resident(length);
+        }
+        self.resets = self.resets.wrapping_add(1);
+        let mut at = 0;
+        for range in &self.warm {
+            if range.end > length {
+                break;
+            }
+            if !self.region.discard(at, range.start) {
+                return false;
+            }
+            // SAFETY: the range lies below the memory's length, so it is committed; its instance, which owns it,
+            // is not running.
+            unsafe { self.region.base.as_ptr().add(range.start).write_bytes(0, range.len()) };
+            at = range.end;
+        }
+        self.region.discard(at, length)
+    }
 }
 
 thread_local! {
@@ -219,12 +313,18 @@ impl Anatomy {
         }
     }
 
-    /// Makes the memory as it was: `initial_pages` of zeroes with the data in place.
-    pub(super) fn reset_memory(&self, initial_pages: u32, data: &[(u32, Vec<u8>)]) -> bool {
-        let Some(memory) = &self.memory else { return true };
+    /// Makes the memory as it was: `initial_pages` of zeroes with the data in place. What is kept warm stays
+    /// resident.
+    pub(super) fn reset_memory(
+        &mut self,
+        initial_pages: u32,
+        data: &[(u32, Vec<u8>)],
+        keep_warm: bool,
+    ) -> bool {
         let initial = initial_pages as usize * PAGE_BYTES as usize;
         let (base, length) = self.memory();
-        if !memory.region.discard(0, length) {
+        let Some(memory) = &mut self.memory else { return true };
+        if !memory.clear(length, keep_warm) {
             return false;
         }
         if length > initial && memory.region.protect(initial, length, libc::PROT_NONE).is_err() {
@@ -301,10 +401,13 @@ impl Tunables for RecordingTunables {
                 region: region.clone(),
                 definition: vm_definition_location,
                 limit_pages: limit_pages.clone(),
+                warm: Vec::new(),
+                resets: 0,
             });
         });
         let definition = vm_definition_location;
-        Ok(VMMemory(Box::new(ReservedMemory { region, ty: *ty, definition, limit_pages })))
+        let memory = ReservedMemory { region, ty: *ty, definition, limit_pages, apart: false };
+        Ok(VMMemory(Box::new(memory)))
     }
 
     fn create_host_table(&self, ty: &TableType, style: &TableStyle) -> Result<VMTable, String> {

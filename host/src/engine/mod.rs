@@ -151,8 +151,8 @@ pub trait Instance {
     /// runs.
     fn page_limit(&self) -> Arc<AtomicU32>;
 
-    /// Makes it like new; false if it cannot be.
-    fn reset(&mut self) -> bool;
+    /// Makes it like new; false if it cannot be. `keep_warm`: the memory that it uses may stay resident.
+    fn reset(&mut self, keep_warm: bool) -> bool;
 }
 
 /// A compiled module, ready to be instantiated on the thread that asks.
@@ -198,9 +198,10 @@ impl std::ops::DerefMut for PooledInstance {
 
 impl Drop for PooledInstance {
     fn drop(&mut self) {
+        let idle = self.pool.idle.borrow().len();
         if let Some(mut instance) = self.instance.take()
-            && self.pool.idle.borrow().len() < Pool::IDLE_MAX
-            && instance.reset()
+            && idle < Pool::IDLE_MAX
+            && instance.reset(idle < Pool::WARM_MAX)
         {
             self.pool.idle.borrow_mut().push(instance);
         }
@@ -216,6 +217,9 @@ pub struct Pool {
 impl Pool {
     /// Idle instances kept of one module: an EVM's 1,025 frames fit.
     const IDLE_MAX: usize = 1_100;
+
+    /// Of those, how many keep what their guests touched resident.
+    const WARM_MAX: usize = 16;
 
     fn take(self: &Rc<Self>) -> Option<PooledInstance> {
         let instance = self.idle.borrow_mut().pop()?;

@@ -21,8 +21,8 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ptr::NonNull;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use wasmer::sys::{Cranelift, EngineBuilder, Features, NativeEngineExt, Singlepass};
 use wasmer::{
     AsStoreMut, Function, FunctionEnv, FunctionEnvMut, Imports, RuntimeError, Store, TypedFunction,
@@ -270,13 +270,14 @@ impl Instance for NativeInstance {
         self.link.anatomy.page_limit()
     }
 
-    fn reset(&mut self) -> bool {
+    fn reset(&mut self, keep_warm: bool) -> bool {
         if self.poisoned || !self.facts.reusable {
             self.link.anatomy.abandon();
             return false;
         }
         self.link.anatomy.write_globals(&self.first_globals);
-        self.link.anatomy.reset_memory(self.facts.initial_pages, &self.facts.data)
+        let Self { facts, link, .. } = self;
+        link.anatomy.reset_memory(facts.initial_pages, &facts.data, keep_warm)
     }
 }
 
@@ -312,9 +313,13 @@ fn cross<T>(
     });
     match result {
         Some(Ok(value)) => Ok(value),
-        Some(Err(Unwind)) | None => Err(RuntimeError::user(Box::new(Unwound))),
+        Some(Err(Unwind)) | None => Err(UNWOUND.clone()),
     }
 }
+
+/// The one error that unwinds guests. wasmer takes a backtrace for each that is made, which would be most of
+/// what closing a suspended module costs.
+static UNWOUND: LazyLock<RuntimeError> = LazyLock::new(|| RuntimeError::user(Box::new(Unwound)));
 
 /// Carries an unwinding through wasmer.
 #[derive(Debug, thiserror::Error)]

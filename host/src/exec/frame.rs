@@ -8,9 +8,9 @@ use super::failure::Failure;
 use super::near::{self, NearError};
 use super::root::{Mailbox, Root, pages_within};
 use crate::deploy::Code;
-use crate::engine::{Calls, Exit, Guest, Unwind};
+use crate::engine::{Calls, Exit, Guest, PAGE_BYTES, Unwind};
 use crate::fiber::{Signal, Suspender};
-use cotenant_submodules::calls::{FrameId, GasReport, LedgerChange};
+use cotenant_submodules::calls::{FrameId, GasReport, HostUse, LedgerChange};
 use cotenant_submodules::table::{Group, HostFunctionId, InView, Provider};
 use cotenant_submodules::{SyncExecutionError, Visibility};
 use near_vm_runner::logic::errors::MethodResolveError;
@@ -44,6 +44,26 @@ impl Ending {
     }
 }
 
+/// Where the gas of a frame went, kept here while it runs: a frame has few host functions and calls them often.
+#[derive(Default)]
+struct Split {
+    loading: u64,
+    wasm: u64,
+    host: Vec<(HostFunctionId, HostUse)>,
+}
+
+impl Split {
+    fn note(&mut self, id: HostFunctionId, gas: u64) {
+        let at = self.host.iter().position(|(known, _)| *known == id).unwrap_or_else(|| {
+            self.host.push((id, HostUse::default()));
+            self.host.len() - 1
+        });
+        let entry = &mut self.host[at].1;
+        entry.calls += 1;
+        entry.gas += gas;
+    }
+}
+
 /// A running frame.
 pub(super) struct Frame<'y, 'c> {
     pub(super) root: Rc<Root>,
@@ -65,7 +85,12 @@ pub(super) struct Frame<'y, 'c> {
     pub(super) pending: Option<Vec<u8>>,
     /// What the guest's meter was set to.
     meter_set: u64,
+    /// What the counter has as used, where nothing but burns of ours came since it was read.
+    used: Option<u64>,
+    split: Split,
     page_limit: Option<Arc<AtomicU32>>,
+    /// Pages of a private frame's memory that are paid for.
+    pages_paid: u64,
     /// Logs of its own that the ledger allowed.
     logs_seen: usize,
     /// Burnt for callees since the host function began.
@@ -98,7 +123,10 @@ impl<'y, 'c> Frame<'y, 'c> {
             returned: None,
             pending: None,
             meter_set: 0,
+            used: None,
+            split: Split::default(),
             page_limit: None,
+            pages_paid: 0,
             logs_seen: 0,
             settled: 0,
             failure: None,
@@ -120,7 +148,7 @@ impl<'y, 'c> Frame<'y, 'c> {
             let before = self.used();
             let paid =
                 self.burn(per_byte.saturating_mul(code.code_bytes)).and_then(|()| self.burn(base));
-            self.root.tree.borrow_mut().split_mut(self.id).loading = self.used() - before;
+            self.split.loading = self.used() - before;
             // Running out here is always this error, whichever limit it was.
             paid.map_err(|_| HostError::GasExceeded)?;
         }
@@ -139,6 +167,7 @@ impl<'y, 'c> Frame<'y, 'c> {
             .map_err(|fault| self.root.fail(fault))?
             .map_err(Failure::from)?;
         self.page_limit = Some(instance.page_limit());
+        self.pages_paid = u64::from(code.initial_pages);
         self.limit_pages();
         if code.has_start {
             let gas = self.meter();
@@ -148,9 +177,10 @@ impl<'y, 'c> Frame<'y, 'c> {
         let gas = self.meter();
         let exit = instance.run(Some(method), gas, self);
         let result = self.left_guest(exit);
-        let memory_bytes = u64::from(instance.pages()) * crate::engine::PAGE_BYTES;
-        self.root.tree.borrow_mut().set_memory_bytes(self.id, memory_bytes);
-        result?;
+        let pages = u64::from(instance.pages());
+        self.root.tree.borrow_mut().set_memory_bytes(self.id, pages * PAGE_BYTES);
+        let grown = self.pay_growth(pages);
+        result.and(grown)?;
         Ok(match self.returned.take() {
             Some(bytes) => ReturnData::Value(bytes),
             None => ReturnData::None,
@@ -171,7 +201,25 @@ impl<'y, 'c> Frame<'y, 'c> {
 
     /// Ends the frame: its meter, its logs, what it returned.
     pub(super) fn end(self, result: Result<ReturnData, Failure>) -> Ending {
-        let Self { ctx, phantom, taken_over, nothing_burnt, visibility, logs_seen, .. } = self;
+        let Self {
+            root,
+            id,
+            ctx,
+            phantom,
+            taken_over,
+            nothing_burnt,
+            visibility,
+            split,
+            logs_seen,
+            ..
+        } = self;
+        {
+            let mut tree = root.tree.borrow_mut();
+            let of_tree = tree.split_mut(id);
+            (of_tree.loading, of_tree.wasm) = (split.loading, split.wasm);
+            let named = split.host.into_iter().map(|(id, usage)| (id.row().name, usage));
+            of_tree.host = named.collect();
+        }
         let mut outcome = ctx.into_result_state().compute_outcome();
         // NEAR's function has written a log that the ledger then refused.
         outcome.logs.truncate(logs_seen);
@@ -196,8 +244,9 @@ impl<'y, 'c> Frame<'y, 'c> {
 
     /// Gas that the counter has as used, reservations included. Free and exact.
     pub(super) fn used(&mut self) -> u64 {
+        let Self { used, ctx, prepaid, .. } = self;
         // The only way to fail is a counter that is at its limit.
-        host::used_gas(&mut self.ctx, &mut []).unwrap_or(self.prepaid)
+        *used.get_or_insert_with(|| host::used_gas(ctx, &mut []).unwrap_or(*prepaid))
     }
 
     /// Gas that the frame can still use.
@@ -219,13 +268,33 @@ impl<'y, 'c> Frame<'y, 'c> {
         if burnt == 0 {
             return Ok(());
         }
-        self.root.tree.borrow_mut().split_mut(self.id).wasm += burnt;
+        self.split.wasm += burnt;
         self.burn(burnt)
     }
 
     /// Burns gas.
     pub(super) fn burn(&mut self, gas: u64) -> Result<(), Failure> {
-        host::burn_gas(&mut self.ctx, &mut [], gas).map_err(|error| self.near_failure(error.into()))
+        match host::burn_gas(&mut self.ctx, &mut [], gas) {
+            Ok(()) => {
+                self.used = self.used.map(|used| used + gas);
+                Ok(())
+            }
+            Err(error) => {
+                self.used = None;
+                Err(self.near_failure(error.into()))
+            }
+        }
+    }
+
+    /// Pays for the pages that a private frame's memory has grown by. NEAR prices those of public ones: as an
+    /// instruction.
+    fn pay_growth(&mut self, pages: u64) -> Result<(), Failure> {
+        let new = pages.saturating_sub(self.pages_paid);
+        if new == 0 || self.visibility == Visibility::Public {
+            return Ok(());
+        }
+        self.pages_paid = pages;
+        self.burn(self.root.schedule.sync.memory_page.saturating_mul(new))
     }
 
     /// Burns what a callee burnt, and takes over what it reserved.
@@ -297,6 +366,7 @@ impl<'y, 'c> Frame<'y, 'c> {
         };
         let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
         self.burn(self.root.rules.base)?;
+        self.used = None;
         host::read_register(&mut self.ctx, &mut bytes, pointer, 0)
             .map_err(|error| self.near_failure(error.into()))?;
         Ok(bytes)
@@ -320,6 +390,7 @@ impl<'y, 'c> Frame<'y, 'c> {
         if self.visibility == Visibility::Public {
             self.burn(self.root.rules.base)?;
             let length = bytes.len() as u64;
+            self.used = None;
             return host::write_register(&mut self.ctx, &mut bytes, register, length, 0)
                 .map_err(|error| self.near_failure(error.into()));
         }
@@ -380,6 +451,7 @@ impl<'y, 'c> Frame<'y, 'c> {
         left: u64,
     ) -> Result<u64, Failure> {
         self.burn_meter(left)?;
+        self.pay_growth(memory.len() as u64 / PAGE_BYTES)?;
         let row = id.row();
         // The split speaks of burnt gas: what a promise reserves is not.
         let reserves = row.name.starts_with("promise_");
@@ -389,12 +461,7 @@ impl<'y, 'c> Frame<'y, 'c> {
         let result = self.dispatch(id, args, memory);
         let after = self.used().saturating_sub(reserved(self));
         let gas = after.saturating_sub(before).saturating_sub(self.settled);
-        {
-            let mut tree = self.root.tree.borrow_mut();
-            let entry = tree.split_mut(self.id).host.entry(row.name).or_default();
-            entry.calls += 1;
-            entry.gas += gas;
-        }
+        self.split.note(id, gas);
         if row.group == Group::Nested {
             // Callees came or went, and with them what the memory may grow to.
             self.limit_pages();
@@ -474,6 +541,7 @@ impl<'y, 'c> Frame<'y, 'c> {
         }
         let usage = matches!(id, HostFunctionId::StorageWrite | HostFunctionId::StorageRemove)
             .then(|| self.storage_usage());
+        self.used = None;
         let value = near::call(id, &mut self.ctx, memory, args);
         if let Some(refused) = self.root.refused.borrow_mut().take() {
             let SyncExecutionError::HostError(_) = refused else {
@@ -623,7 +691,8 @@ impl Calls for Frame<'_, '_> {
 
     fn gas_exhausted(&mut self, charge: u64, guest: Guest<'_>) -> Result<(), Unwind> {
         let result = self.burn_meter(*guest.gas).and_then(|()| {
-            self.root.tree.borrow_mut().split_mut(self.id).wasm += charge;
+            self.split.wasm += charge;
+            self.used = None;
             host::finite_wasm_gas(&mut self.ctx, &mut [], charge)
                 .map_err(|error| self.near_failure(error.into()))?;
             if self.root.tree.borrow().held(self.id) > 0 && self.left() == 0 {

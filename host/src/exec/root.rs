@@ -21,7 +21,6 @@ use near_primitives_core::types::{Balance, Gas};
 use near_vm_runner::logic::types::ReturnData;
 use near_vm_runner::logic::{ExecutionResultState, GasCounter, HostCtx, VMContext};
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -78,8 +77,8 @@ pub(super) struct Root {
     pub(super) engine: EngineKind,
     pub(super) context: CallContext,
     pub(super) tree: RefCell<CallTree<PendingReceipt>>,
-    /// Suspended and opened frames.
-    live: RefCell<HashMap<FrameId, Live>>,
+    /// Opened and suspended callees, by the index of their frame; a boxed one moves as a pointer.
+    live: RefCell<Vec<Option<Box<Live>>>>,
     /// A rule of ours broken inside of a NEAR function.
     pub(super) refused: RefCell<Option<SyncExecutionError>>,
     /// The ledger did not cover what a NEAR function did.
@@ -180,7 +179,15 @@ impl Root {
     /// Makes a callee ready to run.
     pub(super) fn prepare(&self, callee: FrameId, code: Arc<Code>, method: String) {
         let live = Live { code, method, mailbox: Rc::default(), fiber: None };
-        self.live.borrow_mut().insert(callee, live);
+        let mut all = self.live.borrow_mut();
+        if all.len() <= callee.index() {
+            all.resize_with(callee.index() + 1, || None);
+        }
+        all[callee.index()] = Some(Box::new(live));
+    }
+
+    fn take_live(&self, callee: FrameId) -> Option<Box<Live>> {
+        self.live.borrow_mut().get_mut(callee.index())?.take()
     }
 
     /// Runs a callee until it yields or ends.
@@ -190,8 +197,7 @@ impl Root {
         bytes: Vec<u8>,
         allowance: u64,
     ) -> Result<Event, HostFault> {
-        let taken = self.live.borrow_mut().remove(&callee);
-        let Some(mut live) = taken else {
+        let Some(mut live) = self.take_live(callee) else {
             return Err(HostFault::Bug(format!("frame {} is not live", callee.index())));
         };
         {
@@ -215,12 +221,13 @@ impl Root {
         };
         match outermost(|| fiber.resume(Signal::Go)) {
             Some(Step::Suspended) => {
-                let mut mailbox = live.mailbox.borrow_mut();
-                let bytes = std::mem::take(&mut mailbox.outbox);
-                let (report, memory_bytes) = (mailbox.report, mailbox.memory_bytes);
-                drop(mailbox);
+                let (bytes, report, memory_bytes) = {
+                    let mut mailbox = live.mailbox.borrow_mut();
+                    (std::mem::take(&mut mailbox.outbox), mailbox.report, mailbox.memory_bytes)
+                };
                 self.tree.borrow_mut().set_memory_bytes(callee, memory_bytes);
-                self.live.borrow_mut().insert(callee, live);
+                // `take_live` found it there.
+                self.live.borrow_mut()[callee.index()] = Some(live);
                 Ok(Event::Yielded(bytes, report))
             }
             Some(Step::Ended(ending)) => Ok(Event::Ended(ending)),
@@ -230,14 +237,14 @@ impl Root {
 
     /// Closes a live callee: its effects are dropped, the gas it burnt stays burnt.
     pub(super) fn close(&self, callee: FrameId) {
-        let taken = self.live.borrow_mut().remove(&callee);
-        let ending = taken.and_then(|mut live| live.fiber.take()).and_then(|mut fiber| {
-            match outermost(|| fiber.resume(Signal::Cancel)) {
-                Some(Step::Ended(ending)) => Some(ending),
-                // A cancelled frame unwinds and ends; dropping the fiber insists.
-                _ => None,
-            }
-        });
+        let ending =
+            self.take_live(callee).and_then(|mut live| live.fiber.take()).and_then(|mut fiber| {
+                match outermost(|| fiber.resume(Signal::Cancel)) {
+                    Some(Step::Ended(ending)) => Some(ending),
+                    // A cancelled frame unwinds and ends; dropping the fiber insists.
+                    _ => None,
+                }
+            });
         let logs = ending.map(|ending| ending.logs).unwrap_or_default();
         self.tree.borrow_mut().closed(callee, logs);
     }

@@ -6,7 +6,7 @@ use super::root::{Event, Root};
 use super::{CallContext, Rules};
 use crate::HostFault;
 use crate::deploy::ModuleSource;
-use crate::engine::{EngineKind, PAGE_BYTES};
+use crate::engine::{EngineKind, PAGE_BYTES, outermost};
 use crate::view::StateView;
 use cotenant_submodules::calls::{Callee, FrameId, OpenRequest};
 use cotenant_submodules::{Grants, Namespace, SyncExecutionError};
@@ -104,6 +104,12 @@ impl Session {
             self.root.tree.borrow_mut().open(FrameId::ROOT, request, &facts, self.left.get());
         self.root.prepare(callee, code, method.to_owned());
         Ok(Live { root: self.root.clone(), left: self.left.clone(), handle, callee, ended: false })
+    }
+
+    /// Runs a whole conversation with modules. Each resume, and each drop of a live module, saves and restores
+    /// the engine's state of the thread; inside of `f` that is done once for all of them.
+    pub fn enter<T>(&self, f: impl FnOnce() -> T) -> T {
+        outermost(f)
     }
 
     /// Callees alive now.

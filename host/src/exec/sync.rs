@@ -93,7 +93,7 @@ impl Frame<'_, '_> {
                 let answer = match handle {
                     Ok(handle) => self.resume(memory, handle, length, data)?,
                     Err(error) => {
-                        self.burn(self.root.schedule.sync.close)?;
+                        self.burn(self.root.schedule.sync.lookup)?;
                         error.into()
                     }
                 };
@@ -185,8 +185,7 @@ impl Frame<'_, '_> {
         let namespace = self.name(memory, ns_len, ns, NAMESPACE_BYTES_MAX)?;
         let method_max = self.root.schedule.vm.limit_config.max_length_method_name as usize;
         let method = self.name(memory, method_len, method, method_max)?;
-        // Looking a module up costs what closing one costs; an `open` that goes ahead pays for itself.
-        self.burn(self.root.schedule.sync.close)?;
+        self.burn(self.root.schedule.sync.lookup)?;
         Ok(OpenRequest {
             namespace: Namespace::from_bytes(&namespace).ok(),
             // A name that is no UTF-8 names no method.
@@ -215,8 +214,10 @@ impl Frame<'_, '_> {
             _ => return Ok(Err(SyncExecutionError::NamespaceNotFound)),
         };
         let costs = self.root.schedule.sync;
-        let pages = costs.memory_page.saturating_mul(u64::from(code.initial_pages));
-        self.burn(costs.open.saturating_add(pages))?;
+        // A public module's memory is not priced, as on NEAR.
+        let priced = if callee.visibility == Visibility::Private { code.initial_pages } else { 0 };
+        let pages = costs.memory_page.saturating_mul(u64::from(priced));
+        self.burn(costs.open.saturating_add(costs.close).saturating_add(pages))?;
         let left = self.left();
         let method = request.method.clone();
         let (frame, handle) = self.root.tree.borrow_mut().open(self.id, request, &callee, left);

@@ -133,6 +133,8 @@ struct Frame<R> {
     /// Bound on burnt and reserved gas; only ever lowered.
     bound: u64,
     report: GasReport,
+    /// What the live frames below have reserved; kept, because it is asked for at every host function.
+    held: u64,
     memory_bytes: u64,
     /// Callees by handle.
     handles: Vec<FrameId>,
@@ -179,6 +181,7 @@ impl<R: Renumber> CallTree<R> {
             state: State::Running,
             bound: gas,
             report: GasReport::default(),
+            held: 0,
             memory_bytes: 0,
             handles: Vec::new(),
             live_callees: BTreeSet::new(),
@@ -321,6 +324,7 @@ impl<R: Renumber> CallTree<R> {
             state: State::Opened,
             bound: if request.gas == 0 { caller_left } else { request.gas },
             report: GasReport::default(),
+            held: 0,
             memory_bytes: callee.memory_bytes,
             handles: Vec::new(),
             live_callees: BTreeSet::new(),
@@ -397,7 +401,8 @@ impl<R: Renumber> CallTree<R> {
         frame.state = State::Suspended;
         frame.yields += 1;
         let burn = report.burnt.saturating_sub(frame.report.burnt);
-        frame.report = report;
+        let before = std::mem::replace(&mut frame.report, report);
+        self.hold(callee, before.reserved, report.reserved);
         Settlement { burn, take_over: 0 }
     }
 
@@ -413,10 +418,10 @@ impl<R: Renumber> CallTree<R> {
     ) -> Settlement {
         let frame = self.frame_mut(callee);
         let burn = report.burnt.saturating_sub(frame.report.burnt);
-        frame.report = report;
         let success = result.is_ok();
         let ending = result.map_or_else(Ending::Failed, |()| Ending::Returned);
         let (effects, logs) = self.retire(callee, ending, logs);
+        self.frame_mut(callee).report = report;
         let mut take_over = 0;
         if let (true, Some(caller)) = (success, self.frame(callee).caller) {
             take_over = report.reserved;
@@ -447,7 +452,9 @@ impl<R: Renumber> CallTree<R> {
         let memory_bytes = std::mem::take(&mut frame.memory_bytes);
         let mut effects = std::mem::take(&mut frame.effects);
         let logs = effects::weave(logs, std::mem::take(&mut effects.callee_logs));
+        let held = frame.report.reserved.saturating_add(frame.held);
         if let Some(caller) = frame.caller {
+            self.hold(id, held, 0);
             self.frame_mut(caller).live_callees.remove(&id);
             self.live -= 1;
             self.memory_bytes -= memory_bytes;
@@ -473,10 +480,20 @@ impl<R: Renumber> CallTree<R> {
     /// Gas that the live frames below a frame have reserved, their own live callees included. The frame cannot
     /// use it while they may still succeed; it returns when they fail.
     pub fn held(&self, caller: FrameId) -> u64 {
-        let live = self.frame(caller).live_callees.iter();
-        live.fold(0, |sum, id| {
-            sum.saturating_add(self.frame(*id).report.reserved).saturating_add(self.held(*id))
-        })
+        self.frame(caller).held
+    }
+
+    /// What a live frame holds has changed: all its callers hold that much more or less.
+    fn hold(&mut self, id: FrameId, before: u64, after: u64) {
+        if before == after {
+            return;
+        }
+        let mut at = self.frame(id).caller;
+        while let Some(id) = at {
+            let frame = self.frame_mut(id);
+            frame.held = (frame.held + after).saturating_sub(before);
+            at = frame.caller;
+        }
     }
 
     // ---- NEP-481's own interface ----

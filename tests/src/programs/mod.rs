@@ -83,7 +83,7 @@ fn suited(program: &Program) -> Program {
     suited.gas = ROOT_UNITS;
     // Some budgets are about private modules, the others about public ones, which are much larger.
     let budget = program.limits.memory_bytes_max;
-    let pages = if budget % 2 == 0 { budget / 20 } else { budget * 2 };
+    let pages = if budget.is_multiple_of(2) { budget / 20 } else { budget * 2 };
     suited.limits.memory_bytes_max = pages * PAGE_BYTES;
     for module in &mut suited.modules {
         module.memory_bytes = PAGE_BYTES

@@ -171,8 +171,8 @@ impl Text {
     }
 
     fn instructions(&mut self, step: &Step) -> String {
-        let into = self.step % 2 == 0;
-        let room = if self.step % 3 == 0 { 4 } else { 1_024 };
+        let into = self.step.is_multiple_of(2);
+        let room = if self.step.is_multiple_of(3) { 4 } else { 1_024 };
         let learn_answer = "(call $learn (local.get $status)) (call $learn_register (i64.const 6))";
         match step {
             Step::Burn(u64::MAX) => "(call $exhaust)".to_owned(),

@@ -39,12 +39,13 @@ pub extern "C" fn cpu_ram_soak() {
 #[unsafe(no_mangle)]
 pub extern "C" fn noop() {}
 
-/// The published loop. Indices are 32 bits wide, as in the original, whose `usize` they were in Wasm.
+/// The published loop, with the overflow checks that NEAR's contracts are built with. Indices are 32 bits wide,
+/// as in the original, whose `usize` they were in Wasm.
 fn soak(buffer: &mut [u8; BUFFER_BYTES], loops: u64) -> u64 {
     let mut count = 0;
     for i in 0..loops as usize {
-        let j = i.wrapping_mul(7).wrapping_add(BUFFER_BYTES / 2) % BUFFER_BYTES;
-        let k = i.wrapping_mul(3) % BUFFER_BYTES;
+        let j = (i * 7 + BUFFER_BYTES / 2) % BUFFER_BYTES;
+        let k = i * 3 % BUFFER_BYTES;
         buffer.swap(j, k);
         count += 1;
     }

@@ -1,0 +1,367 @@
+//! What a parent does for each request, out of revm's journal (`docs/spec/evm.md`, section 2).
+//!
+//! Everything that the module charges itself it has charged before; here is charged what is marked P there, by
+//! revm's own gas parameters, in the order of revm's own instructions.
+
+use crate::counts::FrameFault;
+use crate::effects::{Flushed, Message, from_address, from_word, to_word};
+use evm_to_wasm::abi::{self, Answer, CallKind, Effects, Halt, Request};
+use revm::context_interface::host::LoadError;
+use revm::context_interface::{CreateScheme, JournalTr};
+use revm::database_interface::Database;
+use revm::interpreter::instructions::contract::load_acc_and_calc_gas;
+use revm::interpreter::interpreter::EthInterpreter;
+use revm::interpreter::{
+    CallInput, CallInputs, CallScheme, CallValue, CreateInputs, FrameInput, Host,
+    InstructionContext, InstructionResult, Interpreter, InterpreterAction,
+};
+use revm::primitives::{Address, B256, Bytes, U256};
+
+/// A context of revm's, for Ethereum.
+pub type EthContext<DB> = revm::handler::MainnetContext<DB>;
+
+/// What a request comes to.
+#[derive(Debug)]
+pub(crate) enum Served {
+    /// The module goes on with these bytes.
+    Answer(Vec<u8>),
+    /// Another frame runs first; its result is the answer.
+    Child(FrameInput),
+    /// The frame has ended.
+    End(InterpreterAction),
+}
+
+/// One frame that is being served: revm's interpreter, which does not run, and revm's context.
+pub(crate) struct Parent<'a, DB: Database> {
+    pub(crate) interpreter: &'a mut Interpreter<EthInterpreter>,
+    pub(crate) host: &'a mut EthContext<DB>,
+}
+
+impl<DB: Database> Parent<'_, DB> {
+    /// Serves what a module yielded.
+    pub(crate) fn yielded(&mut self, bytes: &[u8]) -> Result<Served, FrameFault> {
+        let message = Message::parse(bytes)?;
+        match message.request {
+            Request::SLoad { slot } => message.empty().map(|()| self.slot(from_word(slot))),
+            Request::TLoad { slot } => {
+                message.empty()?;
+                let value = self.host.tload(self.address(), from_word(slot));
+                Ok(answer(&Answer::Word(to_word(value)), &[]))
+            }
+            Request::Balance { address } => {
+                message.empty().map(|()| self.balance(from_address(address)))
+            }
+            Request::ExtCode { address, with_bytes } => {
+                message.empty().map(|()| self.code(from_address(address), with_bytes != 0))
+            }
+            Request::BlockHash { number } => {
+                message.empty()?;
+                Ok(match self.host.block_hash(number) {
+                    Some(hash) => answer(&Answer::Word(abi::word(hash.0)), &[]),
+                    None => self.fatal(),
+                })
+            }
+            Request::Call { .. } => self.call(message),
+            Request::Create { .. } => self.create(message),
+            Request::SelfDestruct { .. } | Request::Done { .. } => {
+                Err(FrameFault::out_of_place(&message.request, "this is a result and is returned"))
+            }
+        }
+    }
+
+    /// Serves what a module returned.
+    pub(crate) fn returned(&mut self, bytes: &[u8]) -> Result<InterpreterAction, FrameFault> {
+        let message = Message::parse(bytes)?;
+        match message.request {
+            Request::Done { halt, gas_left, refund, effects, output_bytes } => {
+                self.done(message, halt, gas_left, refund, effects, output_bytes)
+            }
+            Request::SelfDestruct { gas_left, refund, beneficiary, effects } => {
+                self.self_destruct(message, gas_left, refund, from_address(beneficiary), effects)
+            }
+            _ => Err(FrameFault::out_of_place(
+                &message.request,
+                "a result is either Done or SelfDestruct",
+            )),
+        }
+    }
+
+    /// The address whose storage and balance the frame has.
+    fn address(&self) -> Address {
+        self.interpreter.input.target_address
+    }
+
+    fn is_static(&self) -> bool {
+        self.interpreter.runtime_flag.is_static
+    }
+
+    fn slot(&mut self, slot: U256) -> Served {
+        let address = self.address();
+        let Ok(load) = self.host.sload_skip_cold_load(address, slot, false) else {
+            return self.fatal();
+        };
+        let account = self.host.journaled_state.evm_state().get(&address);
+        // The load above has put the slot there.
+        let known = account.and_then(|account| account.storage.get(&slot));
+        let original = known.map_or(load.data, |slot| slot.original_value);
+        let (present, original) = (to_word(load.data), to_word(original));
+        answer(&Answer::Slot { present, original, cold: u32::from(load.is_cold) }, &[])
+    }
+
+    fn balance(&mut self, address: Address) -> Served {
+        match self.host.load_account_info_skip_cold_load(address, false, false) {
+            Ok(load) => {
+                let (balance, cold) = (to_word(load.account.balance), u32::from(load.is_cold));
+                answer(&Answer::Balance { balance, cold }, &[])
+            }
+            Err(_) => self.fatal(),
+        }
+    }
+
+    fn code(&mut self, address: Address, with_bytes: bool) -> Served {
+        let Ok(load) = self.host.load_account_info_skip_cold_load(address, true, false) else {
+            return self.fatal();
+        };
+        let hash = if load.is_empty { B256::ZERO } else { load.account.code_hash };
+        let code = load.account.code.as_ref().map(|code| code.original_bytes()).unwrap_or_default();
+        let head = Answer::Code {
+            hash: abi::word(hash.0),
+            code_bytes: u32::try_from(code.len()).unwrap_or(u32::MAX),
+            cold: u32::from(load.is_cold),
+        };
+        answer(&head, if with_bytes { &code } else { &[] })
+    }
+
+    fn call(&mut self, message: Message<'_>) -> Result<Served, FrameFault> {
+        let Request::Call { kind, gas_left, gas_asked, address, value, effects, input_bytes } =
+            message.request
+        else {
+            return Err(FrameFault::out_of_place(&message.request, "a call was expected"));
+        };
+        let (to, value) = (from_address(address), from_word(value));
+        let transfers = !value.is_zero();
+        if self.is_static() && transfers && kind == CallKind::Call {
+            return Err(FrameFault::out_of_place(
+                &message.request,
+                "a static frame transfers nothing",
+            ));
+        }
+        if transfers && matches!(kind, CallKind::DelegateCall | CallKind::StaticCall) {
+            return Err(FrameFault::out_of_place(
+                &message.request,
+                "this instruction has no value",
+            ));
+        }
+        self.gas_left(&message.request, gas_left)?;
+        let flushed = self.flush(message, &effects, input_bytes)?;
+        if flushed.database_failed {
+            return Ok(self.fatal());
+        }
+        let input = flushed.payload;
+        let mut context =
+            InstructionContext { interpreter: &mut *self.interpreter, host: &mut *self.host };
+        let is_call = kind == CallKind::Call;
+        let loaded = load_acc_and_calc_gas(&mut context, to, transfers, is_call, gas_asked);
+        let (gas_limit, bytecode, code_hash, charged_new_account_state_gas) = match loaded {
+            Ok(loaded) => loaded,
+            Err(result) => return Ok(self.halt(result)),
+        };
+        let own = &self.interpreter.input;
+        let (scheme, target_address, caller, value) = match kind {
+            CallKind::Call => {
+                (CallScheme::Call, to, own.target_address, CallValue::Transfer(value))
+            }
+            CallKind::CallCode => {
+                let target = own.target_address;
+                (CallScheme::CallCode, target, target, CallValue::Transfer(value))
+            }
+            CallKind::DelegateCall => (
+                CallScheme::DelegateCall,
+                own.target_address,
+                own.caller_address,
+                CallValue::Apparent(own.call_value),
+            ),
+            CallKind::StaticCall => {
+                (CallScheme::StaticCall, to, own.target_address, CallValue::Transfer(value))
+            }
+        };
+        Ok(Served::Child(FrameInput::Call(Box::new(CallInputs {
+            input: CallInput::Bytes(input),
+            gas_limit,
+            target_address,
+            caller,
+            bytecode_address: to,
+            known_bytecode: (code_hash, bytecode),
+            value,
+            scheme,
+            is_static: self.is_static() || kind == CallKind::StaticCall,
+            // The module copies return data itself. This is revm's own empty range.
+            return_memory_offset: usize::MAX..usize::MAX,
+            reservoir: self.interpreter.gas.reservoir(),
+            charged_new_account_state_gas,
+        }))))
+    }
+
+    fn create(&mut self, message: Message<'_>) -> Result<Served, FrameFault> {
+        let Request::Create { with_salt, salt, gas_left, value, effects, init_code_bytes } =
+            message.request
+        else {
+            return Err(FrameFault::out_of_place(&message.request, "a creation was expected"));
+        };
+        if self.is_static() {
+            return Err(FrameFault::out_of_place(&message.request, "a static frame creates none"));
+        }
+        self.gas_left(&message.request, gas_left)?;
+        let flushed = self.flush(message, &effects, init_code_bytes)?;
+        if flushed.database_failed {
+            return Ok(self.fatal());
+        }
+        let code = flushed.payload;
+        // EIP-3860: twice the size of a contract, at most.
+        if code.len() > self.host.max_initcode_size() {
+            return Ok(self.halt(InstructionResult::CreateInitCodeSizeLimit));
+        }
+        let prices = self.host.gas_params();
+        let (scheme, base) = if with_salt == 0 {
+            (CreateScheme::Create, prices.create_cost())
+        } else {
+            let salt = from_word(salt);
+            (CreateScheme::Create2 { salt }, prices.create2_cost(code.len()))
+        };
+        let init_code = if code.is_empty() { 0 } else { prices.initcode_cost(code.len()) };
+        let gas = &mut self.interpreter.gas;
+        if !gas.record_regular_cost(init_code) || !gas.record_regular_cost(base) {
+            return Ok(self.halt(InstructionResult::OutOfGas));
+        }
+        // EIP-150: all but a 64th.
+        let gas_limit = prices.call_stipend_reduction(gas.remaining());
+        if !gas.record_regular_cost(gas_limit) {
+            return Ok(self.halt(InstructionResult::OutOfGas));
+        }
+        let reservoir = gas.reservoir();
+        let (creator, value) = (self.address(), from_word(value));
+        let inputs = CreateInputs::new(creator, scheme, value, code, gas_limit, reservoir);
+        Ok(Served::Child(FrameInput::Create(Box::new(inputs))))
+    }
+
+    fn self_destruct(
+        &mut self,
+        message: Message<'_>,
+        gas_left: u64,
+        refund: i64,
+        beneficiary: Address,
+        effects: Effects,
+    ) -> Result<InterpreterAction, FrameFault> {
+        if self.is_static() {
+            return Err(FrameFault::out_of_place(&message.request, "a static frame destroys none"));
+        }
+        self.gas_left(&message.request, gas_left)?;
+        if self.flush(message, &effects, 0)?.database_failed {
+            return Ok(self.ended(InstructionResult::FatalExternalError, Bytes::new()));
+        }
+        let cold_gas = self.host.gas_params().selfdestruct_cold_cost();
+        let skip_cold_load = self.interpreter.gas.remaining() < cold_gas;
+        let address = self.address();
+        let destroyed = match self.host.selfdestruct(address, beneficiary, skip_cold_load) {
+            Ok(destroyed) => destroyed,
+            Err(LoadError::ColdLoadSkipped) => {
+                return Ok(self.ended(InstructionResult::OutOfGas, Bytes::new()));
+            }
+            Err(LoadError::DBError) => {
+                return Ok(self.ended(InstructionResult::FatalExternalError, Bytes::new()));
+            }
+        };
+        let prices = self.host.gas_params();
+        // EIP-161: a new account is paid for only if it gets something.
+        let new_account = destroyed.had_value && !destroyed.target_exists;
+        let cost = prices.selfdestruct_cost(new_account, destroyed.is_cold);
+        if !self.interpreter.gas.record_regular_cost(cost) {
+            return Ok(self.ended(InstructionResult::OutOfGas, Bytes::new()));
+        }
+        if !destroyed.previously_destroyed {
+            self.interpreter.gas.record_refund(prices.selfdestruct_refund());
+        }
+        self.interpreter.gas.record_refund(refund);
+        Ok(self.ended(InstructionResult::SelfDestruct, Bytes::new()))
+    }
+
+    fn done(
+        &mut self,
+        message: Message<'_>,
+        halt: Halt,
+        gas_left: u64,
+        refund: i64,
+        effects: Effects,
+        output_bytes: u32,
+    ) -> Result<InterpreterAction, FrameFault> {
+        if halt != Halt::Success && effects != Effects::default() {
+            return Err(FrameFault::out_of_place(&message.request, "only success has effects"));
+        }
+        if halt == Halt::Exceptional {
+            return Ok(self.ended(InstructionResult::OutOfGas, Bytes::new()));
+        }
+        self.gas_left(&message.request, gas_left)?;
+        let flushed = self.flush(message, &effects, output_bytes)?;
+        if flushed.database_failed {
+            return Ok(self.ended(InstructionResult::FatalExternalError, Bytes::new()));
+        }
+        let output = flushed.payload;
+        if halt == Halt::Revert {
+            return Ok(self.ended(InstructionResult::Revert, output));
+        }
+        self.interpreter.gas.record_refund(refund);
+        Ok(self.ended(InstructionResult::Return, output))
+    }
+
+    /// Takes over the gas that a module says it has left. It never has more than it was given.
+    fn gas_left(&mut self, request: &Request, gas_left: u64) -> Result<(), FrameFault> {
+        if gas_left > self.interpreter.gas.remaining() {
+            return Err(FrameFault::out_of_place(request, "the frame has less gas than that"));
+        }
+        self.interpreter.gas.set_remaining(gas_left);
+        Ok(())
+    }
+
+    fn flush(
+        &mut self,
+        message: Message<'_>,
+        effects: &Effects,
+        payload_bytes: u32,
+    ) -> Result<Flushed, FrameFault> {
+        let (address, is_static) = (self.address(), self.is_static());
+        message.flush(effects, payload_bytes, address, is_static, self.host)
+    }
+
+    fn fatal(&mut self) -> Served {
+        self.halt(InstructionResult::FatalExternalError)
+    }
+
+    fn halt(&mut self, result: InstructionResult) -> Served {
+        Served::End(self.ended(result, Bytes::new()))
+    }
+
+    /// The end of the frame with the gas that it has left; an exceptional halt consumes all of it.
+    pub(crate) fn ended(&mut self, result: InstructionResult, output: Bytes) -> InterpreterAction {
+        if result.is_halt() {
+            self.interpreter.gas.spend_all();
+        }
+        InterpreterAction::new_return(result, output, self.interpreter.gas)
+    }
+}
+
+/// An answer as bytes, `tail` in the order in which it is written.
+fn answer(head: &Answer, tail: &[u8]) -> Served {
+    Served::Answer(message(head, &[], tail))
+}
+
+/// A head in borsh, words, and a string of bytes, which travels backwards.
+pub(crate) fn message(head: &impl borsh::BorshSerialize, words: &[u8], string: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(abi::offset::TAIL + words.len() + string.len());
+    match head.serialize(&mut bytes) {
+        Ok(()) => {}
+        Err(_) => unreachable!("heads are of constant size, and a Vec takes them"),
+    }
+    bytes.extend_from_slice(words);
+    bytes.extend(string.iter().rev());
+    bytes
+}

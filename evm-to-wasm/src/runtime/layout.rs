@@ -1,0 +1,169 @@
+//! Where things are: linear memory and globals (`docs/spec/evm.md`, section 3).
+//!
+//! Constants that end in `_AT` are addresses in linear memory; all sizes are in bytes.
+
+use wasm_encoder::{ConstExpr, GlobalSection, GlobalType, ValType};
+
+/// Bytes of a Wasm page.
+pub const PAGE: u32 = 65_536;
+/// Pages a module starts with.
+pub const INITIAL_PAGES: u64 = 1;
+/// Pages a module may grow to: NEAR's limit, and with it the largest memory of a frame.
+pub const MAXIMUM_PAGES: u64 = 2_048;
+
+/// Topics of a LOG, put there by the compiled code: four words, limbs low first.
+pub const TOPICS_AT: u32 = 0;
+/// Free for compiled code.
+pub const SCRATCH_AT: u32 = 0x0100;
+/// Requests that have no better place.
+pub(super) const MESSAGE_AT: u32 = 0x0400;
+/// Round constants of keccak, once they are written.
+pub(super) const ROUND_CONSTANTS_AT: u32 = 0x0480;
+/// Where keccak turns its input and gets its digest.
+pub(super) const SPONGE_AT: u32 = 0x0540;
+/// Roots of the trees of storage slots.
+pub(super) const STORAGE_ROOTS_AT: u32 = 0x0700;
+/// How many of them, a power of two.
+pub(super) const STORAGE_ROOTS: u32 = 64;
+/// Roots of the trees of transient slots.
+pub(super) const TRANSIENT_ROOTS_AT: u32 = 0x0800;
+/// Roots of the trees of accounts whose balance was asked for.
+pub(super) const BALANCE_ROOTS_AT: u32 = 0x0840;
+/// Roots of the trees of accounts whose code was asked for.
+pub(super) const CODE_ROOTS_AT: u32 = 0x0880;
+/// How many roots the other three have, a power of two.
+pub(super) const OTHER_ROOTS: u32 = 16;
+/// Memo of hashes of 64 bytes.
+pub(super) const MEMO_AT: u32 = 0x0900;
+/// Entries of the memo, a power of two.
+pub(super) const MEMO_ENTRIES: u32 = 16;
+/// Size of one: the 64 bytes, then their hash.
+pub(super) const MEMO_ENTRY: u32 = 96;
+/// The EVM stack where it is spilled: 1,024 words, growing up.
+pub const STACK_AT: u32 = 0x1000;
+/// The frame input: its head at the offsets of [`crate::abi::offset`], then its tail, then the heap.
+pub const INPUT_AT: u32 = STACK_AT + 1_024 * 32;
+
+/// Index of the passive data segment with the bytes of the code, backwards.
+pub const CODE_SEGMENT: u32 = 0;
+
+/// The globals of the runtime, all mutable, in the order of their indices from 0 on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Global {
+    /// Address above the byte at EVM address 0.
+    Top,
+    /// Size of EVM memory, a multiple of 32.
+    MemorySize,
+    /// Lowest address that EVM memory can use before it has to move.
+    MemoryBase,
+    /// Address above the first byte of calldata.
+    CalldataTop,
+    /// Bytes of calldata.
+    CalldataLength,
+    /// Address above the first byte of return data.
+    ReturnTop,
+    /// Bytes of return data.
+    ReturnLength,
+    /// Where answers of calls are received.
+    ReturnBuffer,
+    /// Its size.
+    ReturnCapacity,
+    /// The frame's own refund, signed, in EVM gas (i64).
+    Refund,
+    /// First byte of linear memory that nobody has.
+    HeapEnd,
+    /// Size of linear memory.
+    HeapLimit,
+    /// Present values are valid in entries that bear this number; counts up with calls that may write.
+    Generation,
+    /// Entries that bear this number are on the list of writes; counts up with each flush.
+    Flush,
+    /// First byte of the logs in the outbox, 0 as long as there is no outbox.
+    Outbox,
+    /// First byte after the logs.
+    OutboxEnd,
+    /// First byte after the outbox.
+    OutboxLimit,
+    /// Logs in the outbox.
+    Logs,
+    /// First entry of the list of storage writes.
+    FirstWrite,
+    /// Last entry of it.
+    LastWrite,
+    /// Its length.
+    Writes,
+    /// First entry of the list of transient writes.
+    FirstTransient,
+    /// Last entry of it.
+    LastTransient,
+    /// Its length.
+    Transients,
+    /// Where the code of another account is received.
+    CodeBuffer,
+    /// Its size.
+    CodeCapacity,
+    /// The entry of the account whose code is there.
+    CodeOwner,
+}
+
+impl Global {
+    /// All of them, in the order of their indices.
+    pub const ALL: [Self; 27] = [
+        Self::Top,
+        Self::MemorySize,
+        Self::MemoryBase,
+        Self::CalldataTop,
+        Self::CalldataLength,
+        Self::ReturnTop,
+        Self::ReturnLength,
+        Self::ReturnBuffer,
+        Self::ReturnCapacity,
+        Self::Refund,
+        Self::HeapEnd,
+        Self::HeapLimit,
+        Self::Generation,
+        Self::Flush,
+        Self::Outbox,
+        Self::OutboxEnd,
+        Self::OutboxLimit,
+        Self::Logs,
+        Self::FirstWrite,
+        Self::LastWrite,
+        Self::Writes,
+        Self::FirstTransient,
+        Self::LastTransient,
+        Self::Transients,
+        Self::CodeBuffer,
+        Self::CodeCapacity,
+        Self::CodeOwner,
+    ];
+
+    /// How many there are: the index of the compiler's first own global.
+    pub const COUNT: u32 = Self::ALL.len() as u32;
+
+    /// Its index.
+    #[must_use]
+    pub const fn index(self) -> u32 {
+        self as u32
+    }
+
+    /// Its type and what it is at the start.
+    #[must_use]
+    pub fn declaration(self) -> (ValType, ConstExpr) {
+        match self {
+            Self::Refund => (ValType::I64, ConstExpr::i64_const(0)),
+            Self::HeapLimit => (ValType::I32, ConstExpr::i32_const(PAGE as i32)),
+            // An entry fresh from the heap bears 0.
+            Self::Generation | Self::Flush => (ValType::I32, ConstExpr::i32_const(1)),
+            _ => (ValType::I32, ConstExpr::i32_const(0)),
+        }
+    }
+}
+
+/// Declares the runtime's globals; they have to come first.
+pub fn declare_globals(section: &mut GlobalSection) {
+    for global in Global::ALL {
+        let (val_type, initial) = global.declaration();
+        section.global(GlobalType { val_type, mutable: true, shared: false }, &initial);
+    }
+}

@@ -1,0 +1,51 @@
+//! Ethereum's own state tests, with every frame compiled and none interpreted.
+//!
+//! The test command runs all of them. They are read from the folder that COTENANT_EVM_VECTORS names.
+
+use cotenant_host::engine::EngineKind;
+use evm_driver::ModuleOptions;
+use evm_driver::statetest::{self, Options, Report};
+use std::path::PathBuf;
+
+/// Cases of Cancun in the archive, the five that revm's own runner leaves out not counted.
+const CANCUN_CASES: u64 = 19_960;
+
+/// Where the tests are.
+fn archive() -> PathBuf {
+    const NAME: &str = "general-state-tests-cancun.tar.xz";
+    let folder = std::env::var_os("COTENANT_EVM_VECTORS").map(PathBuf::from);
+    let beside = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/evm"));
+    let archive = folder.clone().unwrap_or(beside).join(NAME);
+    assert!(
+        archive.is_file(),
+        "{} is not there. Ethereum's state tests are read from the folder that COTENANT_EVM_VECTORS \
+         names ({}): put {NAME} into it, an archive of the GeneralStateTests of Cancun from \
+         github.com/ethereum/tests (MIT).",
+        archive.display(),
+        folder.map_or_else(|| "it is unset".to_owned(), |folder| folder.display().to_string()),
+    );
+    archive
+}
+
+fn run(interpret: bool) -> Report {
+    let options = Options {
+        fork: None,
+        filter: None,
+        interpret,
+        modules: ModuleOptions::new(EngineKind::Wasmi),
+        threads: std::thread::available_parallelism().map_or(1, |threads| threads.get().min(8)),
+    };
+    statetest::run(&[archive()], &options, &|_, _| {}).unwrap()
+}
+
+#[test]
+fn every_state_test_passes_with_every_frame_compiled() {
+    let report = run(false);
+    let shown: Vec<_> = report.failures.iter().take(20).collect();
+    assert!(report.failures.is_empty(), "{} failed, the first: {shown:#?}", report.failed);
+    assert_eq!((report.passed, report.failed), (CANCUN_CASES, 0));
+    assert_eq!(report.interpreted_frames, 0, "{:?}", report.refused);
+    assert!(report.compiled_frames > report.passed / 2, "{}", report.compiled_frames);
+    // Two files that revm leaves out, and forks before Cancun.
+    assert_eq!(report.skipped, 5 + 473, "{:#?}", report.skips);
+}

@@ -1,0 +1,103 @@
+//! Compiled contracts against revm's interpreter, in process: random bytecode, mutated real contracts and
+//! straight-line arithmetic on edge values, at random gas limits.
+//!
+//! Seeds are fixed; COTENANT_FUZZ_SEED and COTENANT_FUZZ_CASES ask for others and for more. Each test prints its
+//! seed and what it ran; a failure prints the code, so that `cotenant evm run` can run it again.
+
+mod generate;
+mod peer;
+
+use generate::OPERATIONS;
+use peer::{Peer, Subject};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+fn from_environment(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// Runs cases of a kind and prints what they were.
+fn fuzz(kind: &str, seed: u64, cases: u64, mut subject: impl FnMut(&mut StdRng) -> Subject) {
+    let seed = from_environment("COTENANT_FUZZ_SEED", seed);
+    let cases = from_environment("COTENANT_FUZZ_CASES", cases);
+    let mut peer = Peer::new();
+    for case in 0..cases {
+        // Each case has a seed of its own, so that one can be run alone.
+        let mut random = StdRng::seed_from_u64(seed.wrapping_add(case));
+        let subject = subject(&mut random);
+        peer.check(&subject, &mut random, &format!("{kind}, seed {}", seed.wrapping_add(case)));
+    }
+    let tally = peer.tally();
+    println!("{kind}: seed {seed}, {cases} cases, {tally}");
+    assert_eq!(tally.interpreted_frames, 0, "frames were interpreted: {:?}", peer.refused());
+    assert!(tally.successes > 0 && tally.halts > 0, "all ended the same way: {tally}");
+}
+
+#[test]
+fn random_bytes_do_what_revm_does() {
+    fuzz("random bytes", 0x5eed_0001, 1_500, |random| {
+        let length = random.random_range(0..400);
+        let code = (0..length).map(|_| random.random()).collect();
+        Subject::new(code).calldata(generate::bytes(random, 96))
+    });
+}
+
+#[test]
+fn random_programs_do_what_revm_does() {
+    fuzz("random programs", 0x5eed_1000_0000, 3_000, |random| {
+        let code = generate::program(random);
+        let other = generate::program(random);
+        Subject::new(code).other(other).calldata(generate::bytes(random, 96))
+    });
+}
+
+#[test]
+fn random_init_code_does_what_revm_does() {
+    fuzz("random init code", 0x5eed_2000_0000, 500, |random| {
+        let other = generate::program(random);
+        Subject::new(generate::program(random)).other(other).create()
+    });
+}
+
+#[test]
+fn mutated_contracts_do_what_revm_does() {
+    let contracts = generate::contracts();
+    assert!(contracts.len() > 10, "{} contracts", contracts.len());
+    fuzz("mutated contracts", 0x5eed_3000_0000, 400, |random| {
+        let (code, calldata) = &contracts[random.random_range(0..contracts.len())];
+        let code = generate::mutated(code, random);
+        Subject::new(code).calldata(calldata.clone()).gas_max(1_500_000)
+    });
+}
+
+/// Every operation on words, with constant operands and with operands from calldata, so that what is folded and
+/// what is computed are both compared.
+#[test]
+fn arithmetic_does_what_revm_does() {
+    fuzz("arithmetic", 0x5eed_4000_0000, 2_500, |random| {
+        let (code, calldata) = generate::arithmetic(random);
+        Subject::new(code).calldata(calldata)
+    });
+}
+
+/// Every pair of edge values through every operation of two operands, many in one program.
+#[test]
+fn edge_values_do_what_revm_does() {
+    let mut peer = Peer::new();
+    let mut random = StdRng::seed_from_u64(0x5eed_5000_0000);
+    let edges = generate::edges();
+    let mut pairs = 0;
+    for (opcode, operands) in OPERATIONS.iter().filter(|(_, operands)| *operands <= 2) {
+        for folded in [true, false] {
+            for chunk in edges.chunks(4) {
+                let (code, calldata) =
+                    generate::edge_program(*opcode, *operands, chunk, &edges, folded);
+                let subject = Subject::new(code).calldata(calldata);
+                peer.check(&subject, &mut random, &format!("opcode {opcode:#04x}"));
+                pairs += chunk.len() * edges.len();
+            }
+        }
+    }
+    println!("edge values: {pairs} pairs, {}", peer.tally());
+    assert_eq!(peer.tally().interpreted_frames, 0);
+}
