@@ -61,13 +61,6 @@ impl<DB: Database> CompiledEvm<DB> {
         Self { inner: context.build_mainnet(), driver }
     }
 
-    /// Opens the session of the next transaction now, so that running it does not include that.
-    pub fn prepare(&mut self) {
-        if let Some(modules) = &self.driver.modules {
-            self.driver.session.get_or_insert_with(|| modules.session());
-        }
-    }
-
     /// Runs a transaction; what it changes stays in the journal.
     ///
     /// # Errors
@@ -76,7 +69,7 @@ impl<DB: Database> CompiledEvm<DB> {
         &mut self,
         transaction: TxEnv,
     ) -> Result<ExecutionResult, EVMError<DB::Error, InvalidTransaction>> {
-        self.prepare();
+        self.driver.session = self.driver.modules.as_ref().map(Modules::session);
         self.driver.environment = None;
         self.inner.ctx.set_tx(transaction);
         let mut handler =
