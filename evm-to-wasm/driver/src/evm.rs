@@ -114,7 +114,11 @@ impl Driver {
             };
             *slot = match begun {
                 Ok(Some(frame)) => {
-                    counts.compiled_frames += 1;
+                    if frame.is_module() {
+                        counts.compiled_frames += 1;
+                    } else {
+                        counts.interpreted_frames += 1;
+                    }
                     Slot::Compiled(frame)
                 }
                 Ok(None) => {
@@ -158,6 +162,10 @@ fn begin<DB: Database>(
     let Some(fork) = fork_of(interpreter.runtime_flag.spec_id) else { return Ok(None) };
     if interpreter.gas.remaining() > FRAME_GAS_MAX {
         return Ok(None);
+    }
+    if modules.options().reference {
+        let code = interpreter.bytecode.original_bytes();
+        return Ok(Some(LiveFrame::reference(code, interpreter.runtime_flag.spec_id)));
     }
     // Init code has no hash yet; EIP-7702 is resolved already.
     let code_hash = interpreter.bytecode.get_or_calculate_hash();

@@ -45,6 +45,9 @@ pub struct ModuleOptions {
     pub engine: EngineKind,
     /// Who hashes.
     pub keccak: Keccak,
+    /// Compiles nothing: revm's interpreter speaks the frame ABI in the place of each module, which tests the
+    /// parent alone. Such frames count as interpreted.
+    pub reference: bool,
     /// Modules kept; when there are more, all are dropped before the next transaction.
     pub modules_max: usize,
 }
@@ -52,7 +55,13 @@ pub struct ModuleOptions {
 impl ModuleOptions {
     /// Options for an engine, with the host's keccak and room for 2,048 modules.
     pub fn new(engine: EngineKind) -> Self {
-        Self { prices: Prices::Near, engine, keccak: Keccak::Host, modules_max: 2_048 }
+        Self {
+            prices: Prices::Near,
+            engine,
+            keccak: Keccak::Host,
+            reference: false,
+            modules_max: 2_048,
+        }
     }
 }
 
