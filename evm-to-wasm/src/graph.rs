@@ -1,0 +1,158 @@
+//! States in, nodes out: the control-flow graph that is compiled.
+//!
+//! A node is a block, or one of several copies of a block; the states of a node are joined. Edges whose
+//! target is known are edges of the graph, every other jump goes through the dispatcher and makes its
+//! targets `dispatched`.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crate::analysis::{Analysis, Goes, STACK_LIMIT};
+use crate::blocks::{Blocks, End};
+
+/// A way to a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Edge {
+    /// The constant that a jump has for it; the node's place otherwise.
+    pub pc: u32,
+    /// Where it leads.
+    pub node: u32,
+    /// Static gas of JUMPDESTs on the way.
+    pub gas: u32,
+}
+
+/// Where a jump goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Jump {
+    /// Nowhere: it halts.
+    Nowhere,
+    /// To one place, whatever is on the stack.
+    Static(Edge),
+    /// To one of several places. The analysis proves that the target is one of these.
+    Among(Vec<Edge>),
+    /// To whatever JUMPDEST is on the stack.
+    Anywhere,
+}
+
+/// A block that is compiled, or a copy of one.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// The block.
+    pub block: u32,
+    /// Heights that the stack may have at the entry.
+    pub heights: (u16, u16),
+    /// Where its JUMP or JUMPI goes.
+    pub jump: Option<Jump>,
+    /// What it falls into.
+    pub fall: Option<Edge>,
+    /// Whether the dispatcher has to know it.
+    pub dispatched: bool,
+}
+
+impl Node {
+    /// Edges that need no dispatcher: the jump first.
+    pub fn edges(&self) -> impl Iterator<Item = Edge> + '_ {
+        let jump = match &self.jump {
+            Some(Jump::Static(edge)) => Some(*edge),
+            _ => None,
+        };
+        jump.into_iter().chain(self.fall)
+    }
+}
+
+/// The control-flow graph.
+#[derive(Debug)]
+pub struct Graph {
+    /// Nodes, in the order of their blocks; the first is the entry.
+    pub nodes: Vec<Node>,
+    /// For each place that a dynamic jump may go to, the edge there.
+    pub landings: BTreeMap<u32, Edge>,
+}
+
+impl Graph {
+    /// One node a block; all that the analysis reached.
+    pub fn new(blocks: &Blocks<'_>, analysis: &Analysis) -> Self {
+        let mut place_of = alloc::vec![u32::MAX; blocks.blocks.len()];
+        let mut reached: Vec<u32> = analysis.states.iter().map(|state| state.block).collect();
+        reached.sort_unstable();
+        reached.dedup();
+        for (place, block) in reached.iter().enumerate() {
+            place_of[*block as usize] = place as u32;
+        }
+        let mut nodes: Vec<Node> = reached
+            .iter()
+            .map(|block| Node {
+                block: *block,
+                heights: (STACK_LIMIT, 0),
+                jump: None,
+                fall: None,
+                dispatched: *block == 0,
+            })
+            .collect();
+        let edge = |pc: u32| {
+            let target = blocks.target(u64::from(pc))?;
+            Some(Edge { pc, node: place_of[target.block as usize], gas: target.gas })
+        };
+        let mut jumps: Vec<Option<Vec<Edge>>> = alloc::vec![Some(Vec::new()); nodes.len()];
+        for state in &analysis.states {
+            let place = place_of[state.block as usize] as usize;
+            let node = &mut nodes[place];
+            node.heights.0 = node.heights.0.min(state.heights.0);
+            node.heights.1 = node.heights.1.max(state.heights.1);
+            if state.fall.is_some()
+                && let Some(target) = blocks.fall(state.block)
+            {
+                let pc = blocks.blocks[target.block as usize].pc;
+                node.fall =
+                    Some(Edge { pc, node: place_of[target.block as usize], gas: target.gas });
+            }
+            match &state.jump {
+                None => {}
+                Some(Goes::Anywhere) => jumps[place] = None,
+                Some(Goes::To(to)) => {
+                    if let Some(edges) = &mut jumps[place] {
+                        edges.extend(to.iter().filter_map(|(pc, _)| edge(*pc)));
+                    }
+                }
+            }
+        }
+        let mut landings = BTreeMap::new();
+        for node in &mut nodes {
+            // Nothing follows a node whose stack always under- or overflows.
+            let block = &blocks.blocks[node.block as usize];
+            if node.heights.1 < block.need || node.heights.0 + block.growth > STACK_LIMIT {
+                node.fall = None;
+            }
+        }
+        for (place, edges) in jumps.into_iter().enumerate() {
+            let block = &blocks.blocks[nodes[place].block as usize];
+            let heights = nodes[place].heights;
+            let halts = heights.1 < block.need || heights.0 + block.growth > STACK_LIMIT;
+            if halts || !matches!(block.end, End::Jump | End::Jumpi) {
+                continue;
+            }
+            nodes[place].jump = Some(match edges {
+                None => Jump::Anywhere,
+                Some(mut edges) => {
+                    edges.sort_unstable();
+                    edges.dedup();
+                    match edges.as_slice() {
+                        [] => Jump::Nowhere,
+                        [edge] => Jump::Static(*edge),
+                        _ => {
+                            landings.extend(edges.iter().map(|edge| (edge.pc, *edge)));
+                            Jump::Among(edges)
+                        }
+                    }
+                }
+            });
+        }
+        if analysis.any_jump {
+            landings.extend(blocks.jumpdests().filter_map(|pc| Some((pc, edge(pc)?))));
+        }
+        for edge in landings.values() {
+            nodes[edge.node as usize].dispatched = true;
+        }
+        Self { nodes, landings }
+    }
+}
