@@ -73,8 +73,7 @@ pub fn print(code: &[u8], options: &Options) -> alloc::string::String {
 
 fn lower_all(blocks: &Blocks<'_>) -> Lowered {
     let analysis = analyse(blocks);
-    let mut limits =
-        PartLimits { weight: 100_000, dispatched: 900, nodes: 1_500, single: false };
+    let mut limits = PartLimits { weight: 100_000, dispatched: 900, nodes: 1_500, single: false };
     loop {
         let mut graph = Graph::new(blocks, &analysis);
         let weights: Vec<u32> = graph
@@ -316,8 +315,14 @@ fn report(
 /// Which fields of the input an instruction reads.
 fn reads_of(op: Op) -> u32 {
     match op {
-        Op::Coinbase | Op::Timestamp | Op::Number | Op::Prevrandao | Op::Gaslimit | Op::Chainid
-        | Op::Basefee | Op::Blockhash => reads::BLOCK,
+        Op::Coinbase
+        | Op::Timestamp
+        | Op::Number
+        | Op::Prevrandao
+        | Op::Gaslimit
+        | Op::Chainid
+        | Op::Basefee
+        | Op::Blockhash => reads::BLOCK,
         Op::Origin | Op::Gasprice => reads::TRANSACTION,
         Op::Blobhash | Op::Blobbasefee => reads::BLOBS,
         _ => 0,

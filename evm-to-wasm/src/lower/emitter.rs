@@ -72,11 +72,7 @@ pub struct Emitter<'a> {
 
 impl<'a> Emitter<'a> {
     /// An empty body.
-    pub fn new(
-        ir: &'a Ir,
-        places: &'a mut Places,
-        needed: &'a mut BTreeSet<Function>,
-    ) -> Self {
+    pub fn new(ir: &'a Ir, places: &'a mut Places, needed: &'a mut BTreeSet<Function>) -> Self {
         Self {
             ir,
             places,
@@ -138,9 +134,7 @@ impl<'a> Emitter<'a> {
 
     /// Gives a local back.
     pub fn release(&mut self, local: u32) {
-        let kind = usize::from(
-            self.places.locals[(local - PARAMETERS) as usize] == ValType::I64,
-        );
+        let kind = usize::from(self.places.locals[(local - PARAMETERS) as usize] == ValType::I64);
         self.free[kind].push(local);
     }
 

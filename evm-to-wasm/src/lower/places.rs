@@ -120,8 +120,7 @@ pub fn consumed_at_end(ir: &Ir, graph: &Graph, node: u32) -> Vec<V> {
     if body.halts {
         return Vec::new();
     }
-    let dynamic =
-        matches!(graph.nodes[node as usize].jump, Some(Jump::Among(_) | Jump::Anywhere));
+    let dynamic = matches!(graph.nodes[node as usize].jump, Some(Jump::Among(_) | Jump::Anywhere));
     match leaves(graph, ir, node) {
         Leaves::Falls => Vec::new(),
         Leaves::Jumps if dynamic => alloc::vec![body.operands[0]],
@@ -393,7 +392,8 @@ impl Scan<'_> {
         let mut order: Vec<u32> = (0..self.intervals.len() as u32).collect();
         order.sort_by_key(|index| self.intervals[*index as usize].start);
         // Ends of live intervals, the next one last.
-        let mut ends: alloc::collections::BTreeSet<(u32, u32)> = alloc::collections::BTreeSet::new();
+        let mut ends: alloc::collections::BTreeSet<(u32, u32)> =
+            alloc::collections::BTreeSet::new();
         for index in order {
             let (start, end, value) = {
                 let interval = &self.intervals[index as usize];

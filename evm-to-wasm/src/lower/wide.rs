@@ -38,9 +38,7 @@ impl Emitter<'_> {
                     self.set(to[place]);
                 }
             }
-            (Op::Mul, &[a, b])
-                if self.limbs_of(a) == 1 && self.limbs_of(b) == 1 && count == 2 =>
-            {
+            (Op::Mul, &[a, b]) if self.limbs_of(a) == 1 && self.limbs_of(b) == 1 && count == 2 => {
                 self.limb(a, 0);
                 self.limb(b, 0);
                 self.sink().i64_mul_wide_u();
@@ -180,9 +178,8 @@ impl Emitter<'_> {
     }
 
     fn carry(&mut self, a: V, b: V, sum: u32) {
-        let narrow = |e: &Self, v: V| {
-            e.limbs_of(v) < 2 || e.constant(v).is_some_and(|word| word.0[1] == 0)
-        };
+        let narrow =
+            |e: &Self, v: V| e.limbs_of(v) < 2 || e.constant(v).is_some_and(|word| word.0[1] == 0);
         if narrow(self, a) && narrow(self, b) {
             return self.long(0);
         }
