@@ -174,6 +174,10 @@ impl Modules {
     /// Gas of the host for one transaction: more than any EVM gas limit can need, and low enough to be added up.
     pub(crate) const SESSION_GAS: u64 = 1 << 62;
 
+    /// Memory of all live frames of a transaction: 1,025 frames of 8 MiB each, which is more than any gas limit
+    /// of the state tests pays for. The host's own limit is for a chain, where gas limits are lower.
+    const MEMORY_BYTES_MAX: u64 = 8 << 30;
+
     /// No modules yet. The host's prices are those of the features protocol, its gas is never short.
     ///
     /// # Errors
@@ -183,7 +187,9 @@ impl Modules {
         if options.prices == Prices::Operators {
             schedule = Arc::new(operators_alone(&schedule));
         }
-        let rules = Arc::new(Rules::new(schedule.clone()));
+        let mut rules = Rules::new(schedule.clone());
+        rules.limits.memory_bytes_max = Self::MEMORY_BYTES_MAX;
+        let rules = Arc::new(rules);
         let account: AccountId = match "evm".parse() {
             Ok(account) => account,
             Err(_) => unreachable!("`evm` is an account id"),
