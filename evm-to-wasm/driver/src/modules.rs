@@ -147,12 +147,25 @@ pub fn spec_of_fork(fork: Fork) -> SpecId {
     }
 }
 
+/// Lengths of messages are the EVM's business here: what it has the gas for may be sent, output of many megabytes too.
+fn without_length_limits(schedule: &Schedule) -> Arc<Schedule> {
+    let mut schedule = schedule.clone();
+    let limits = &mut Arc::make_mut(&mut schedule.vm).limit_config;
+    limits.max_arguments_length = Modules::MESSAGE_BYTES_MAX;
+    limits.max_length_returned_data = Modules::MESSAGE_BYTES_MAX;
+    limits.max_register_size = Modules::MESSAGE_BYTES_MAX;
+    limits.registers_memory_limit = Modules::MESSAGE_BYTES_MAX;
+    Arc::new(schedule)
+}
+
 /// Prices under which gas is the number of operators.
 fn operators_alone(schedule: &Schedule) -> Schedule {
     let mut schedule = schedule.clone();
     let vm = Arc::make_mut(&mut schedule.vm);
     vm.regular_op_cost = 1;
     vm.grow_mem_cost = 1;
+    vm.linear_op_base_cost = 1;
+    vm.linear_op_unit_cost = 1;
     for (_, cost) in &mut vm.ext_costs.costs {
         *cost = ParameterCost::ZERO;
     }
@@ -171,6 +184,9 @@ fn operators_alone(schedule: &Schedule) -> Schedule {
 }
 
 impl Modules {
+    /// Longest message between a module and its parent, in bytes: more than a module's memory.
+    const MESSAGE_BYTES_MAX: u64 = 1 << 28;
+
     /// Gas of the host for one transaction: more than any EVM gas limit can need, and low enough to be added up.
     pub(crate) const SESSION_GAS: u64 = 1 << 62;
 
@@ -183,7 +199,8 @@ impl Modules {
     /// # Errors
     /// No such protocol.
     pub fn new(options: ModuleOptions) -> Result<Rc<Self>, UnknownProtocol> {
-        let mut schedule = Schedule::for_protocol(cotenant_gas::FEATURES_PROTOCOL)?;
+        let mut schedule =
+            without_length_limits(&Schedule::for_protocol(cotenant_gas::FEATURES_PROTOCOL)?);
         if options.prices == Prices::Operators {
             schedule = Arc::new(operators_alone(&schedule));
         }
