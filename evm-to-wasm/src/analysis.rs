@@ -446,9 +446,8 @@ mod tests {
     #[test]
     fn a_return_to_two_callers_resolves_in_each_context() {
         // PUSH 6; PUSH f; JUMP (0..5) pad; 6: JUMPDEST PUSH 12 PUSH f JUMP; 12: JUMPDEST STOP; f=14: JUMPDEST JUMP
-        let code = [
-            0x60, 6, 0x60, 14, 0x56, 0x00, 0x5b, 0x60, 12, 0x60, 14, 0x56, 0x5b, 0x00, 0x5b, 0x56,
-        ];
+        let code =
+            [0x60, 6, 0x60, 14, 0x56, 0x00, 0x5b, 0x60, 12, 0x60, 14, 0x56, 0x5b, 0x00, 0x5b, 0x56];
         let found = jumps(&code);
         let returns: Vec<_> = found.iter().filter(|(block, _)| *block == 3).collect();
         assert_eq!(returns.len(), 2);

@@ -202,7 +202,7 @@ impl Decoder<'_> {
         if let Some(block) = self.out.blocks.last_mut() {
             block.end = end;
             block.instructions.end = last;
-            block.end_pc = self.pc as u32;
+            block.end_pc = self.pc.min(self.out.code.len()) as u32;
         }
     }
 

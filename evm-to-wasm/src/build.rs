@@ -163,10 +163,8 @@ impl Builder<'_, '_> {
         if u32::from(high) + u32::from(block.growth) > 1024 {
             growth = height + i32::from(block.growth);
         }
-        let (need, growth) = (
-            if need > entries { need } else { 0 },
-            if growth > room { growth } else { 0 },
-        );
+        let (need, growth) =
+            (if need > entries { need } else { 0 }, if growth > room { growth } else { 0 });
         if need > 0 || growth > 0 {
             self.checked[place] = (entries.max(need), room.max(growth));
             self.item(Def::StackCheck { need, growth }, Range::FULL);

@@ -62,7 +62,12 @@ pub struct Flow {
 
 impl Flow {
     /// Shapes `graph`, making nodes dispatched where it has to. `weights` are per node.
-    pub fn new(blocks: &Blocks<'_>, graph: &mut Graph, weights: &[u32], limits: PartLimits) -> Self {
+    pub fn new(
+        blocks: &Blocks<'_>,
+        graph: &mut Graph,
+        weights: &[u32],
+        limits: PartLimits,
+    ) -> Self {
         let mut flow = Self::default();
         for round in 0.. {
             if round == ROUNDS {
@@ -366,8 +371,5 @@ impl Flow {
 
 /// Whether any jump of the graph is dynamic.
 pub fn has_dynamic_jumps(graph: &Graph) -> bool {
-    graph
-        .nodes
-        .iter()
-        .any(|node| matches!(node.jump, Some(Jump::Among(_) | Jump::Anywhere)))
+    graph.nodes.iter().any(|node| matches!(node.jump, Some(Jump::Among(_) | Jump::Anywhere)))
 }

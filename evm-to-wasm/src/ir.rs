@@ -168,8 +168,9 @@ impl Ir {
     pub fn is_pure(&self, value: V) -> bool {
         match self.def(value) {
             Def::Const(_) => true,
-            Def::Inst { byte, .. } => row(*byte)
-                .is_some_and(|row| matches!(row.family, Family::Pure | Family::Frame)),
+            Def::Inst { byte, .. } => {
+                row(*byte).is_some_and(|row| matches!(row.family, Family::Pure | Family::Frame))
+            }
             _ => false,
         }
     }

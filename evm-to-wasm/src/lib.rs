@@ -3,15 +3,34 @@
 //! [`compile`] is a pure function; every byte string is EVM code. [`abi`] is what a module compiled from an
 //! EVM contract and the parent that runs it say to each other. This crate knows no host: to a host a compiled
 //! contract is a private module like any other, its arguments, yields, answers and result are bytes.
+//!
+//! The way of the code, a file a step: `blocks` decodes, `analysis` finds where jumps go, `graph` makes nodes,
+//! `flow` their order, dominators, regions and parts, `build` the intermediate form (`ir`) with `simplify` and
+//! `range`, `lower` the bodies, `module` the module. `docs/evm/compiler.md` walks through it.
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
 pub mod abi;
+mod analysis;
+mod blocks;
+mod build;
+mod flow;
+mod graph;
+mod ir;
+mod lower;
+mod module;
+mod opcode;
 mod options;
+mod range;
 pub mod runtime;
+mod simplify;
+mod word;
 
+use alloc::string::String;
+
+pub use module::{Provenance, SECTION};
 pub use options::{Compiled, Fork, Keccak, Options, Report, Warning};
 
 /// Version of the compiler; a module compiled by another may differ in bytes, never in what it does.
@@ -20,7 +39,11 @@ pub const COMPILER_VERSION: u32 = 1;
 /// Compiles `code`. It never fails: what the fork does not define is an exceptional halt.
 #[must_use]
 pub fn compile(code: &[u8], options: &Options) -> Compiled {
-    let _ = options;
-    let report = Report { bytecode_bytes: code.len(), ..Report::default() };
-    Compiled { wasm: wasm_encoder::Module::new().finish(), report }
+    module::compile(code, options)
+}
+
+/// Prints the intermediate form of `code`, as `--emit ir` does.
+#[must_use]
+pub fn print_ir(code: &[u8], options: &Options) -> String {
+    module::print(code, options)
 }

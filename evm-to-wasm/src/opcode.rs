@@ -12,19 +12,94 @@ use crate::Fork;
 #[allow(missing_docs, reason = "named after the instructions")]
 pub enum Op {
     // Pure: the result depends on the operands alone.
-    Add, Mul, Sub, Div, Sdiv, Mod, Smod, Addmod, Mulmod, Signextend,
-    Lt, Gt, Slt, Sgt, Eq, Iszero, And, Or, Xor, Not, Byte, Shl, Shr, Sar, Clz,
+    Add,
+    Mul,
+    Sub,
+    Div,
+    Sdiv,
+    Mod,
+    Smod,
+    Addmod,
+    Mulmod,
+    Signextend,
+    Lt,
+    Gt,
+    Slt,
+    Sgt,
+    Eq,
+    Iszero,
+    And,
+    Or,
+    Xor,
+    Not,
+    Byte,
+    Shl,
+    Shr,
+    Sar,
+    Clz,
     // Constant for the whole frame.
-    Address, Origin, Caller, Callvalue, Calldataload, Calldatasize, Gasprice,
-    Coinbase, Timestamp, Number, Prevrandao, Gaslimit, Chainid, Basefee, Blobbasefee, Codesize,
+    Address,
+    Origin,
+    Caller,
+    Callvalue,
+    Calldataload,
+    Calldatasize,
+    Gasprice,
+    Coinbase,
+    Timestamp,
+    Number,
+    Prevrandao,
+    Gaslimit,
+    Chainid,
+    Basefee,
+    Blobbasefee,
+    Codesize,
     // Reads of the frame or of the world; charges or yields.
-    Exp, Keccak256, Balance, Selfbalance, Extcodesize, Extcodehash, Blockhash, Blobhash,
-    Returndatasize, Msize, Gas, Mload, Sload, Tload,
+    Exp,
+    Keccak256,
+    Balance,
+    Selfbalance,
+    Extcodesize,
+    Extcodehash,
+    Blockhash,
+    Blobhash,
+    Returndatasize,
+    Msize,
+    Gas,
+    Mload,
+    Sload,
+    Tload,
     // Effects.
-    Mstore, Mstore8, Mcopy, Calldatacopy, Codecopy, Returndatacopy, Extcodecopy, Sstore, Tstore,
-    Log, Create, Create2, Call, Callcode, Delegatecall, Staticcall,
+    Mstore,
+    Mstore8,
+    Mcopy,
+    Calldatacopy,
+    Codecopy,
+    Returndatacopy,
+    Extcodecopy,
+    Sstore,
+    Tstore,
+    Log,
+    Create,
+    Create2,
+    Call,
+    Callcode,
+    Delegatecall,
+    Staticcall,
     // Stack and control.
-    Pop, Push, Dup, Swap, Pc, Jumpdest, Jump, Jumpi, Stop, Return, Revert, Invalid, Selfdestruct,
+    Pop,
+    Push,
+    Dup,
+    Swap,
+    Pc,
+    Jumpdest,
+    Jump,
+    Jumpi,
+    Stop,
+    Return,
+    Revert,
+    Invalid,
+    Selfdestruct,
 }
 
 /// How the passes treat an instruction.
@@ -73,8 +148,14 @@ impl Row {
     pub fn needs_exact_gas(&self) -> bool {
         matches!(
             self.op,
-            Op::Gas | Op::Sstore | Op::Create | Op::Create2 | Op::Call | Op::Callcode
-                | Op::Delegatecall | Op::Staticcall
+            Op::Gas
+                | Op::Sstore
+                | Op::Create
+                | Op::Create2
+                | Op::Call
+                | Op::Callcode
+                | Op::Delegatecall
+                | Op::Staticcall
         )
     }
 
@@ -111,14 +192,7 @@ pub const fn arity(byte: u8) -> usize {
     }
 }
 
-const fn r(
-    name: &'static str,
-    op: Op,
-    pops: u8,
-    pushes: u8,
-    gas: u16,
-    family: Family,
-) -> Row {
+const fn r(name: &'static str, op: Op, pops: u8, pushes: u8, gas: u16, family: Family) -> Row {
     Row { name, op, pops, pushes, gas, since: None, family }
 }
 

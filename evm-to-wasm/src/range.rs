@@ -75,9 +75,7 @@ pub fn result(op: Op, a: Range, b: Range, c: Range) -> Range {
                 _ => Range::FULL,
             }
         }
-        Op::Sub if a.low >= b.high => {
-            Range { low: a.low.sub(b.high), high: a.high.sub(b.low) }
-        }
+        Op::Sub if a.low >= b.high => Range { low: a.low.sub(b.high), high: a.high.sub(b.low) },
         Op::Mul => match a.high.mul_overflow(b.high) {
             (high, false) => Range { low: a.low.mul(b.low), high },
             _ => Range::FULL,
@@ -88,12 +86,8 @@ pub fn result(op: Op, a: Range, b: Range, c: Range) -> Range {
         Op::Mod => Range::up_to(a.high.min(b.high.sub(Word::from(1)))),
         Op::Addmod | Op::Mulmod if c.high.is_zero() => Range::exactly(Word::ZERO),
         Op::Addmod | Op::Mulmod => Range::up_to(c.high.sub(Word::from(1))),
-        Op::Sdiv if !a.high.is_negative() && !b.high.is_negative() => {
-            result(Op::Div, a, b, c)
-        }
-        Op::Smod if !a.high.is_negative() && !b.high.is_negative() => {
-            result(Op::Mod, a, b, c)
-        }
+        Op::Sdiv if !a.high.is_negative() && !b.high.is_negative() => result(Op::Div, a, b, c),
+        Op::Smod if !a.high.is_negative() && !b.high.is_negative() => result(Op::Mod, a, b, c),
         Op::Lt if a.high < b.low => Range::exactly(Word::from(1)),
         Op::Lt if a.low >= b.high => Range::exactly(Word::ZERO),
         Op::Gt => result(Op::Lt, b, a, c),

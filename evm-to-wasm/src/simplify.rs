@@ -128,12 +128,8 @@ pub fn simplify(ir: &Ir, op: Op, operands: &[V]) -> Simpler {
         },
         (Op::Shl | Op::Shr | Op::Sar, &[_, y]) if a == Some(Word::ZERO) => Simpler::Is(y),
         (Op::Sar, &[x, y]) if !range_of(1).high.is_negative() => Simpler::Is2(0x1c, x, y),
-        (Op::Sdiv, &[x, y]) if both_positive(range_of(0), range_of(1)) => {
-            Simpler::Is2(0x04, x, y)
-        }
-        (Op::Smod, &[x, y]) if both_positive(range_of(0), range_of(1)) => {
-            Simpler::Is2(0x06, x, y)
-        }
+        (Op::Sdiv, &[x, y]) if both_positive(range_of(0), range_of(1)) => Simpler::Is2(0x04, x, y),
+        (Op::Smod, &[x, y]) if both_positive(range_of(0), range_of(1)) => Simpler::Is2(0x06, x, y),
         (Op::Slt, &[x, y]) if both_positive(range_of(0), range_of(1)) => Simpler::Is2(0x10, x, y),
         (Op::Sgt, &[x, y]) if both_positive(range_of(0), range_of(1)) => Simpler::Is2(0x11, x, y),
         (Op::Signextend, &[_, y]) => match a {

@@ -280,9 +280,7 @@ impl Word {
     /// BYTE: byte `index` from the left.
     pub fn byte(index: Self, value: Self) -> Self {
         match index.as_u64() {
-            Some(index) if index < 32 => {
-                value.shr(248 - 8 * index as u32).and(Self::from(0xff))
-            }
+            Some(index) if index < 32 => value.shr(248 - 8 * index as u32).and(Self::from(0xff)),
             _ => Self::ZERO,
         }
     }

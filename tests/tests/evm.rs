@@ -4,7 +4,7 @@
 
 use cotenant_host::engine::EngineKind;
 use evm_driver::ModuleOptions;
-use evm_driver::statetest::{self, Options, Report};
+use evm_driver::statetest::{self, Options, Report, TestFile};
 use std::path::PathBuf;
 
 /// Cases of Cancun in the archive, the five that revm's own runner leaves out not counted.
@@ -27,25 +27,43 @@ fn archive() -> PathBuf {
     archive
 }
 
-fn run(interpret: bool) -> Report {
-    let options = Options {
+fn options(reference: bool) -> Options {
+    Options {
         fork: None,
         filter: None,
-        interpret,
-        modules: ModuleOptions::new(EngineKind::Wasmi),
+        interpret: false,
+        modules: ModuleOptions { reference, ..ModuleOptions::new(EngineKind::Wasmi) },
         threads: std::thread::available_parallelism().map_or(1, |threads| threads.get().min(8)),
-    };
-    statetest::run(&[archive()], &options, &|_, _| {}).unwrap()
+    }
+}
+
+fn run(files: &[TestFile], reference: bool) -> Report {
+    let report = statetest::run_files(files, &options(reference), &|_, _| {}).unwrap();
+    let shown: Vec<_> = report.failures.iter().take(20).collect();
+    assert!(report.failures.is_empty(), "{} failed, the first: {shown:#?}", report.failed);
+    report
 }
 
 #[test]
 fn every_state_test_passes_with_every_frame_compiled() {
-    let report = run(false);
-    let shown: Vec<_> = report.failures.iter().take(20).collect();
-    assert!(report.failures.is_empty(), "{} failed, the first: {shown:#?}", report.failed);
+    let report = run(&statetest::read(&[archive()]).unwrap(), false);
     assert_eq!((report.passed, report.failed), (CANCUN_CASES, 0));
     assert_eq!(report.interpreted_frames, 0, "{:?}", report.refused);
     assert!(report.compiled_frames > report.passed / 2, "{}", report.compiled_frames);
     // Two files that revm leaves out, and forks before Cancun.
     assert_eq!(report.skipped, 5 + 473, "{:#?}", report.skips);
+}
+
+/// revm's interpreter in the place of each module, over the same messages: what fails here is the parent's fault,
+/// what fails above alone is the compiler's. A tenth of the files, without those that take long.
+#[test]
+fn the_parent_alone_passes_a_tenth_of_the_state_tests() {
+    let files = statetest::read(&[archive()]).unwrap();
+    let slow = ["stTimeConsuming", "vmPerformance"];
+    let quick = files.into_iter().filter(|file| !slow.iter().any(|text| file.name.contains(text)));
+    let tenth: Vec<_> = quick.step_by(10).collect();
+    let report = run(&tenth, true);
+    assert!(report.passed > 1_000, "{}", report.passed);
+    assert_eq!(report.compiled_frames, 0);
+    assert!(report.yields > report.passed, "{}", report.yields);
 }

@@ -1,5 +1,6 @@
 //! What ran how, and what went wrong that no contract is to blame for.
 
+pub use crate::reference::BadAnswer;
 use cotenant_host::exec::SessionError;
 use cotenant_submodules::SyncExecutionError;
 use evm_to_wasm::abi::Request;
@@ -58,6 +59,9 @@ pub enum FrameFault {
         /// What is wrong with it.
         reason: Malformed,
     },
+    /// A reference module does not understand its parent.
+    #[error(transparent)]
+    Misunderstood(#[from] BadAnswer),
     /// A message that makes no sense where it came.
     #[error("the module sent {request} where {rule}")]
     OutOfPlace {

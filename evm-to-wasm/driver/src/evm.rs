@@ -61,13 +61,6 @@ impl<DB: Database> CompiledEvm<DB> {
         Self { inner: context.build_mainnet(), driver }
     }
 
-    /// Opens the session of the next transaction now, so that running it does not include that.
-    pub fn prepare(&mut self) {
-        if let Some(modules) = &self.driver.modules {
-            self.driver.session.get_or_insert_with(|| modules.session());
-        }
-    }
-
     /// Runs a transaction; what it changes stays in the journal.
     ///
     /// # Errors
@@ -76,7 +69,7 @@ impl<DB: Database> CompiledEvm<DB> {
         &mut self,
         transaction: TxEnv,
     ) -> Result<ExecutionResult, EVMError<DB::Error, InvalidTransaction>> {
-        self.prepare();
+        self.driver.session = self.driver.modules.as_ref().map(Modules::session);
         self.driver.environment = None;
         self.inner.ctx.set_tx(transaction);
         let mut handler =
@@ -121,7 +114,11 @@ impl Driver {
             };
             *slot = match begun {
                 Ok(Some(frame)) => {
-                    counts.compiled_frames += 1;
+                    if frame.is_module() {
+                        counts.compiled_frames += 1;
+                    } else {
+                        counts.interpreted_frames += 1;
+                    }
                     Slot::Compiled(frame)
                 }
                 Ok(None) => {
@@ -165,6 +162,10 @@ fn begin<DB: Database>(
     let Some(fork) = fork_of(interpreter.runtime_flag.spec_id) else { return Ok(None) };
     if interpreter.gas.remaining() > FRAME_GAS_MAX {
         return Ok(None);
+    }
+    if modules.options().reference {
+        let code = interpreter.bytecode.original_bytes();
+        return Ok(Some(LiveFrame::reference(code, interpreter.runtime_flag.spec_id)));
     }
     // Init code has no hash yet; EIP-7702 is resolved already.
     let code_hash = interpreter.bytecode.get_or_calculate_hash();

@@ -3,6 +3,7 @@
 use crate::counts::{Counts, FrameFault};
 use crate::effects::{to_address, to_word};
 use crate::modules::{METHOD, Modules};
+use crate::reference::{ReferenceModule, Said};
 use crate::serve::{EthContext, Parent, Served, message};
 use cotenant_host::HostFault;
 use cotenant_host::exec::{Live, Progress, Session, SessionError};
@@ -17,6 +18,7 @@ use revm::interpreter::interpreter::EthInterpreter;
 use revm::interpreter::{
     FrameInput as RevmFrameInput, Host, InstructionResult, Interpreter, InterpreterAction,
 };
+use revm::primitives::hardfork::SpecId;
 use revm::primitives::{Bytes, U256};
 
 /// Gas of a frame, at most: the ABI's gas is below 2^63.
@@ -34,8 +36,36 @@ pub(crate) struct Environment {
 
 /// A frame that has begun.
 pub(crate) struct LiveFrame {
-    live: Live,
+    speaker: Speaker,
     waits_for: Waiting,
+}
+
+/// Who speaks for a frame.
+enum Speaker {
+    Module(Live),
+    Reference(Box<ReferenceModule>),
+}
+
+impl Speaker {
+    fn resume(&mut self, bytes: Vec<u8>) -> Result<Progress, Stopped> {
+        match self {
+            Self::Module(live) => live.resume(bytes).map_err(|error| match error {
+                SessionError::Host(fault) => Stopped::Host(fault),
+                error => Stopped::Fault(FrameFault::Refused(error)),
+            }),
+            Self::Reference(module) => match module.resume(&bytes) {
+                Ok(Said::Yielded(bytes)) => Ok(Progress::Yielded(bytes)),
+                Ok(Said::Done(bytes)) => Ok(Progress::Done(bytes)),
+                Err(error) => Err(Stopped::Fault(FrameFault::Misunderstood(error))),
+            },
+        }
+    }
+}
+
+/// Why a frame said nothing.
+enum Stopped {
+    Fault(FrameFault),
+    Host(HostFault),
 }
 
 /// What a frame is resumed with next.
@@ -107,7 +137,18 @@ impl LiveFrame {
     ) -> Result<Self, SessionError> {
         // Gas 0 is all that the session has.
         let live = session.open(namespace, METHOD, 0, modules.grants())?;
-        Ok(Self { live, waits_for: Waiting::Input })
+        Ok(Self { speaker: Speaker::Module(live), waits_for: Waiting::Input })
+    }
+
+    /// A frame without a module, for which revm's interpreter speaks.
+    pub(crate) fn reference(code: Bytes, spec: SpecId) -> Self {
+        let module = Box::new(ReferenceModule::new(code, spec));
+        Self { speaker: Speaker::Reference(module), waits_for: Waiting::Input }
+    }
+
+    /// Whether a module runs it.
+    pub(crate) fn is_module(&self) -> bool {
+        matches!(self.speaker, Speaker::Module(_))
     }
 
     /// The input of a frame without gas and without anything else.
@@ -117,8 +158,11 @@ impl LiveFrame {
     }
 
     /// Starts the module with an input and lets nothing come of it.
-    pub(crate) fn run_dry(mut self, input: Vec<u8>) -> Result<(), SessionError> {
-        self.live.resume(input).map(|_| ())
+    pub(crate) fn run_dry(mut self, input: Vec<u8>) -> Result<(), HostFault> {
+        match self.speaker.resume(input) {
+            Err(Stopped::Host(fault)) => Err(fault),
+            Ok(_) | Err(Stopped::Fault(_)) => Ok(()),
+        }
     }
 
     /// Runs the frame until it wants another one to run or ends.
@@ -137,15 +181,15 @@ impl LiveFrame {
             Waiting::Create => message_of_create(parent.interpreter),
         };
         loop {
-            let served = match self.live.resume(bytes) {
+            let served = match self.speaker.resume(bytes) {
                 Ok(Progress::Yielded(request)) => {
                     counts.yields += 1;
                     parent.yielded(&request)
                 }
                 Ok(Progress::Done(result)) => parent.returned(&result).map(Served::End),
                 Ok(Progress::Failed(error)) => Err(FrameFault::Failed(error)),
-                Err(SessionError::Host(fault)) => return Err(fault),
-                Err(error) => Err(FrameFault::Refused(error)),
+                Err(Stopped::Host(fault)) => return Err(fault),
+                Err(Stopped::Fault(fault)) => Err(fault),
             };
             match served {
                 Ok(Served::Answer(answer)) => bytes = answer,

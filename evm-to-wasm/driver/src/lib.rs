@@ -16,11 +16,12 @@ mod effects;
 mod evm;
 mod frame;
 mod modules;
+mod reference;
 mod serve;
 pub mod statetest;
 mod world;
 
-pub use counts::{Counts, FrameFault};
+pub use counts::{BadAnswer, Counts, FrameFault, Malformed};
 pub use evm::{CompiledEvm, EthContext};
 pub use modules::{
     CompiledModule, ModuleError, ModuleOptions, Modules, Prices, fork_of, spec_of_fork,

@@ -45,6 +45,9 @@ pub struct ModuleOptions {
     pub engine: EngineKind,
     /// Who hashes.
     pub keccak: Keccak,
+    /// Compiles nothing: revm's interpreter speaks the frame ABI in the place of each module, which tests the
+    /// parent alone. Such frames count as interpreted.
+    pub reference: bool,
     /// Modules kept; when there are more, all are dropped before the next transaction.
     pub modules_max: usize,
 }
@@ -52,7 +55,13 @@ pub struct ModuleOptions {
 impl ModuleOptions {
     /// Options for an engine, with the host's keccak and room for 2,048 modules.
     pub fn new(engine: EngineKind) -> Self {
-        Self { prices: Prices::Near, engine, keccak: Keccak::Host, modules_max: 2_048 }
+        Self {
+            prices: Prices::Near,
+            engine,
+            keccak: Keccak::Host,
+            reference: false,
+            modules_max: 2_048,
+        }
     }
 }
 
@@ -138,12 +147,25 @@ pub fn spec_of_fork(fork: Fork) -> SpecId {
     }
 }
 
+/// Lengths of messages are the EVM's business here: what it has the gas for may be sent, output of many megabytes too.
+fn without_length_limits(schedule: &Schedule) -> Arc<Schedule> {
+    let mut schedule = schedule.clone();
+    let limits = &mut Arc::make_mut(&mut schedule.vm).limit_config;
+    limits.max_arguments_length = Modules::MESSAGE_BYTES_MAX;
+    limits.max_length_returned_data = Modules::MESSAGE_BYTES_MAX;
+    limits.max_register_size = Modules::MESSAGE_BYTES_MAX;
+    limits.registers_memory_limit = Modules::MESSAGE_BYTES_MAX;
+    Arc::new(schedule)
+}
+
 /// Prices under which gas is the number of operators.
 fn operators_alone(schedule: &Schedule) -> Schedule {
     let mut schedule = schedule.clone();
     let vm = Arc::make_mut(&mut schedule.vm);
     vm.regular_op_cost = 1;
     vm.grow_mem_cost = 1;
+    vm.linear_op_base_cost = 1;
+    vm.linear_op_unit_cost = 1;
     for (_, cost) in &mut vm.ext_costs.costs {
         *cost = ParameterCost::ZERO;
     }
@@ -163,19 +185,29 @@ fn operators_alone(schedule: &Schedule) -> Schedule {
 }
 
 impl Modules {
+    /// Longest message between a module and its parent, in bytes: more than a module's memory.
+    const MESSAGE_BYTES_MAX: u64 = 1 << 28;
+
     /// Gas of the host for one transaction: more than any EVM gas limit can need, and low enough to be added up.
     pub(crate) const SESSION_GAS: u64 = 1 << 62;
+
+    /// Memory of all live frames of a transaction: 1,025 frames of 8 MiB each, which is more than any gas limit
+    /// of the state tests pays for. The host's own limit is for a chain, where gas limits are lower.
+    const MEMORY_BYTES_MAX: u64 = 8 << 30;
 
     /// No modules yet. The host's prices are those of the features protocol, its gas is never short.
     ///
     /// # Errors
     /// No such protocol.
     pub fn new(options: ModuleOptions) -> Result<Rc<Self>, UnknownProtocol> {
-        let mut schedule = Schedule::for_protocol(cotenant_gas::FEATURES_PROTOCOL)?;
+        let mut schedule =
+            without_length_limits(&Schedule::for_protocol(cotenant_gas::FEATURES_PROTOCOL)?);
         if options.prices == Prices::Operators {
             schedule = Arc::new(operators_alone(&schedule));
         }
-        let rules = Arc::new(Rules::new(schedule.clone()));
+        let mut rules = Rules::new(schedule.clone());
+        rules.limits.memory_bytes_max = Self::MEMORY_BYTES_MAX;
+        let rules = Arc::new(rules);
         let account: AccountId = match "evm".parse() {
             Ok(account) => account,
             Err(_) => unreachable!("`evm` is an account id"),

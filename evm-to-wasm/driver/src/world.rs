@@ -35,7 +35,7 @@ pub struct Ran {
     pub changes: EvmState,
     /// What its frames did.
     pub counts: Counts,
-    /// Time of the transaction alone, in nanoseconds: the state is there, the session is open.
+    /// Time of the transaction, in nanoseconds: the state is there, the session is opened for it.
     pub nanos: u64,
 }
 
@@ -103,7 +103,6 @@ impl World {
             .with_db(state);
         let mut evm = CompiledEvm::new(context, modules.cloned());
         let transaction = transaction.clone();
-        evm.prepare();
         let start = Instant::now();
         let outcome = evm.transact(transaction);
         let nanos = nanos(start);

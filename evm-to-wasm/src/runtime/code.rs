@@ -191,7 +191,7 @@ impl<'a> Code<'a> {
     /// Calls another runtime function.
     pub(super) fn call(&mut self, callee: Function) -> &mut Self {
         debug_assert!(
-            self.caller.dependencies().contains(&callee),
+            self.caller.dependencies(self.setup).contains(&callee),
             "{:?} does not name {callee:?} among what it calls",
             self.caller,
         );
@@ -203,7 +203,7 @@ impl<'a> Code<'a> {
     /// Calls a host function.
     pub(super) fn import(&mut self, callee: Import) -> &mut Self {
         debug_assert!(
-            self.caller.imports(self.setup).contains(&callee),
+            self.caller.imports().contains(&callee),
             "{:?} does not name {callee:?} among its imports",
             self.caller,
         );

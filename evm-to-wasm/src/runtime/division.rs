@@ -6,137 +6,24 @@
 //! remainder. Division by zero gives zero (Yellow Paper, H.2).
 
 use super::Function;
-use super::code::{Code, Local, Word};
+use super::arithmetic::reduce;
+use super::code::{Code, Local};
+
+/// What of a division is wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Want {
+    Quotient,
+    Remainder,
+}
 
 /// DIV.
 pub(super) fn div(c: &mut Code<'_>) {
-    let (a, b) = (c.parameter_word(), c.parameter_word());
-    of_limbs(c, a, b, |c| {
-        c.i64_div_u();
-    });
-    c.get_word(a).get_word(b).call(Function::DivRem).drop().drop().drop().drop();
+    divide(c, Want::Quotient);
 }
 
 /// MOD.
 pub(super) fn rem(c: &mut Code<'_>) {
-    let (a, b) = (c.parameter_word(), c.parameter_word());
-    of_limbs(c, a, b, |c| {
-        c.i64_rem_u();
-    });
-    c.get_word(a).get_word(b).call(Function::DivRem).set_word(a).drop().drop().drop().drop();
-    c.get_word(a);
-}
-
-/// Where both operands have one limb, leaves the function with what `operator` makes of them.
-fn of_limbs(c: &mut Code<'_>, a: Word, b: Word, operator: impl FnOnce(&mut Code<'_>)) {
-    c.any(&[a[1], a[2], a[3], b[1], b[2], b[3]]).i64_eqz().if_();
-    c.get(b[0]).i64_eqz().if_();
-    c.zero_word().return_().end();
-    c.get(a[0]).get(b[0]);
-    operator(c);
-    c.l(0).l(0).l(0).return_().end();
-}
-
-/// Quotient and remainder of words.
-pub(super) fn div_rem(c: &mut Code<'_>) {
-    let (a, b) = (c.parameter_word(), c.parameter_word());
-    c.below(a, b).if_();
-    c.zero_word().get_word(a).return_().end();
-    c.any(&b.0[1..]).i64_eqz().if_();
-    {
-        c.get(b[0]).l(32).i64_shr_u().i64_eqz().if_();
-        by_half_a_limb(c, a, b[0]);
-        c.return_().end();
-        by_one_limb(c, a, b[0]);
-        c.return_();
-    }
-    c.end();
-    c.any(&b.0[2..]).i64_eqz().if_();
-    by_two_limbs(c, a, b);
-    c.return_().end();
-    by_more_limbs(c, a, b);
-}
-
-/// By a divisor below 2^32: halves of limbs.
-fn by_half_a_limb(c: &mut Code<'_>, a: Word, b: Local) {
-    let [remainder, upper, high] = c.longs();
-    c.get(b).i64_eqz().if_();
-    c.zero_word().zero_word().return_().end();
-    for limb in (0..4).rev() {
-        c.get(remainder).l(32).i64_shl().get(a[limb]).l(32).i64_shr_u().i64_or().tee(upper);
-        c.get(b).i64_div_u().set(high);
-        c.get(upper).get(b).i64_rem_u().l(32).i64_shl();
-        c.get(a[limb]).l(0xffff_ffff).i64_and().i64_or().tee(upper);
-        c.get(b).i64_div_u().get(high).l(32).i64_shl().i64_or().set(a[limb]);
-        c.get(upper).get(b).i64_rem_u().set(remainder);
-    }
-    c.get_word(a).get(remainder).l(0).l(0).l(0);
-}
-
-/// By a divisor of one limb, not zero.
-fn by_one_limb(c: &mut Code<'_>, a: Word, b: Local) {
-    let u: [Local; 5] = c.longs();
-    let quotient = c.word();
-    let [shift, reciprocal] = c.longs();
-    let by = Divisor { limbs: &[b], reciprocal, temporary: c.longs() };
-    c.get(b).i64_clz().set(shift);
-    c.get(b).get(shift).i64_shl().tee(b).call(Function::Reciprocal).set(reciprocal);
-    c.shift_left_wide(&a.0, shift, &u);
-    // A dividend of two limbs, which is usual, has two digits.
-    c.get(u[4]).get(u[3]).i64_or().i64_eqz().if_();
-    c.get(u[2]).set(u[4]).else_();
-    step_of_one(c, &by, u[4], u[3], quotient[3]);
-    step_of_one(c, &by, u[4], u[2], quotient[2]);
-    c.end();
-    step_of_one(c, &by, u[4], u[1], quotient[1]);
-    step_of_one(c, &by, u[4], u[0], quotient[0]);
-    c.get_word(quotient).get(u[4]).get(shift).i64_shr_u().l(0).l(0).l(0);
-}
-
-/// By a divisor of two limbs.
-fn by_two_limbs(c: &mut Code<'_>, a: Word, b: Word) {
-    let u: [Local; 5] = c.longs();
-    let quotient = c.word();
-    let [shift, reciprocal] = c.longs();
-    let d: [Local; 2] = c.longs();
-    let by = Divisor { limbs: &d, reciprocal, temporary: c.longs() };
-    c.get(b[1]).i64_clz().set(shift);
-    c.shift_left(&b.0[..2], shift, &d);
-    c.get(d[1]).get(d[0]).call(Function::ReciprocalOfTwo).set(reciprocal);
-    c.shift_left_wide(&a.0, shift, &u);
-    let remainder = [u[3], u[4]];
-    c.any(&remainder).i64_eqz().if_();
-    c.get(u[2]).set(u[3]).else_();
-    three_by_two(c, &by, remainder, u[2], quotient[2]);
-    c.end();
-    three_by_two(c, &by, remainder, u[1], quotient[1]);
-    three_by_two(c, &by, remainder, u[0], quotient[0]);
-    c.get_word(quotient).get_shifted_right(&remainder, shift).l(0).l(0);
-}
-
-/// By a divisor of three or four limbs; one of three gets a fourth below it, as the dividend does.
-fn by_more_limbs(c: &mut Code<'_>, a: Word, b: Word) {
-    let u: [Local; 5] = c.longs();
-    let [shift, reciprocal, first, second, zero] = c.longs();
-    let three = c.int();
-    let d = c.word();
-    let by = Divisor { limbs: &d.0, reciprocal, temporary: c.longs() };
-    c.get(b[3]).i64_eqz().tee(three).if_();
-    c.get(b[2]).set(b[3]).get(b[1]).set(b[2]).get(b[0]).set(b[1]).l(0).set(b[0]).end();
-    c.get(b[3]).i64_clz().set(shift);
-    c.shift_left(&b.0, shift, &d.0);
-    c.get(d[3]).get(d[2]).call(Function::ReciprocalOfTwo).set(reciprocal);
-    c.shift_left_wide(&a.0, shift, &u);
-    let remainder = step_of_four(c, &by, [u[1], u[2], u[3], u[4]], u[0], first);
-    c.get(three).if_();
-    {
-        let remainder = step_of_four(c, &by, remainder, zero, second);
-        c.get(second).get(first).l(0).l(0);
-        // The limb below is zero again.
-        c.get_shifted_right(&remainder[1..], shift).l(0).return_();
-    }
-    c.end();
-    c.get(first).l(0).l(0).l(0).get_shifted_right(&remainder, shift);
+    divide(c, Want::Remainder);
 }
 
 /// `floor((2^128 - 1) / d) - 2^64` for a `d` with its top bit set: algorithm 3, its table replaced by the
@@ -208,38 +95,50 @@ struct Divisor<'d> {
     /// Reciprocal of its upper limb or two.
     reciprocal: Local,
     /// Free to use.
-    temporary: [Local; 4],
+    temporary: [Local; 3],
 }
 
 /// A step for a divisor of one limb: algorithm 4. `remainder` and `next` become `quotient` and `remainder`.
 fn step_of_one(c: &mut Code<'_>, by: &Divisor<'_>, remainder: Local, next: Local, quotient: Local) {
     let d = by.limbs[0];
-    let [low, r, ..] = by.temporary;
+    let [low, ..] = by.temporary;
     c.get(by.reciprocal).get(remainder).i64_mul_wide_u();
     c.get(next).get(remainder).i64_add128().l(1).i64_add().set(quotient).set(low);
-    c.get(next).get(quotient).get(d).i64_mul().i64_sub().set(r);
-    c.get(r).get(low).i64_gt_u().if_();
-    c.get(quotient).l(1).i64_sub().set(quotient).get(r).get(d).i64_add().set(r).end();
-    c.get(r).get(d).i64_ge_u().if_();
-    c.get(quotient).l(1).i64_add().set(quotient).get(r).get(d).i64_sub().set(r).end();
-    c.get(r).set(remainder);
+    c.get(next).get(quotient).get(d).i64_mul().i64_sub().tee(remainder);
+    c.get(low).i64_gt_u().if_();
+    c.get(quotient).l(1).i64_sub().set(quotient);
+    c.get(remainder).get(d).i64_add().set(remainder).end();
+    c.get(remainder).get(d).i64_ge_u().if_();
+    c.get(quotient).l(1).i64_add().set(quotient);
+    c.get(remainder).get(d).i64_sub().set(remainder).end();
 }
 
-/// Algorithm 5: three limbs, `next` the lowest, by the upper two of the divisor. The remainder, at the start
-/// below these two, becomes the new one.
-fn three_by_two(
+/// A step for a divisor of two to four limbs. `remainder`, as long as the divisor and below it, and `next`
+/// become `quotient` and `remainder`. `full`: the upper two limbs of both can be the same.
+fn step(
     c: &mut Code<'_>,
     by: &Divisor<'_>,
-    [u1, u2]: [Local; 2],
+    remainder: &[Local],
     next: Local,
     quotient: Local,
+    full: bool,
 ) {
     let n = by.limbs.len();
     let (d0, d1) = (by.limbs[n - 2], by.limbs[n - 1]);
-    let [low, ..] = by.temporary;
+    let (u1, u2) = (remainder[n - 2], remainder[n - 1]);
+    let [low, t, carry] = by.temporary;
+
+    if full {
+        c.get(u2).get(d1).i64_eq().get(u1).get(d0).i64_eq().i32_and().if_();
+        largest_digit(c, by, remainder, next, quotient);
+        c.else_();
+    }
+
+    // Algorithm 5: three limbs by two.
     c.get(by.reciprocal).get(u2).i64_mul_wide_u().get(u1).get(u2).i64_add128();
     c.set(quotient).set(low);
-    c.get(next).get(u1).get(quotient).get(d1).i64_mul().i64_sub();
+    c.get(if n > 2 { remainder[n - 3] } else { next });
+    c.get(u1).get(quotient).get(d1).i64_mul().i64_sub();
     c.get(d0).get(quotient).i64_mul_wide_u().i64_sub128();
     c.get(d0).get(d1).i64_sub128().set(u2).set(u1);
     c.get(u2).get(low).i64_ge_u().if_();
@@ -247,123 +146,235 @@ fn three_by_two(
     c.else_();
     c.get(quotient).l(1).i64_add().set(quotient).end();
     c.get(u2).get(d1).i64_ge_u().if_();
-    at_least(c, [u1, u2], [d0, d1]);
-    c.if_();
-    c.get(u1).get(u2).get(d0).get(d1).i64_sub128().set(u2).set(u1);
-    c.get(quotient).l(1).i64_add().set(quotient).end().end();
+    {
+        at_least(c, [u1, u2], [d0, d1]);
+        c.if_();
+        c.get(u1).get(u2).get(d0).get(d1).i64_sub128().set(u2).set(u1);
+        c.get(quotient).l(1).i64_add().set(quotient).end();
+    }
+    c.end();
+
+    // The lower limbs move up by one; the digit times the lower limbs of the divisor leaves them.
+    let lower = &remainder[..n - 2];
+    for place in (0..lower.len()).rev() {
+        c.get(if place == 0 { next } else { lower[place - 1] }).set(lower[place]);
+    }
+    for (place, &limb) in lower.iter().enumerate() {
+        c.get(by.limbs[place]).get(quotient).i64_mul_wide_u();
+        if place > 0 {
+            c.get(carry).l(0).i64_add128();
+        }
+        c.set(carry).set(t);
+        c.get(carry).get(limb).get(t).i64_lt_u().i64_extend_i32_u().i64_add().set(carry);
+        c.get(limb).get(t).i64_sub().set(limb);
+    }
+    if !lower.is_empty() {
+        c.get(u2).i64_eqz().get(u1).get(carry).i64_lt_u().i32_and();
+        c.get(u1).get(u2).get(carry).l(0).i64_sub128().set(u2).set(u1);
+        c.if_();
+        c.get(quotient).l(1).i64_sub().set(quotient);
+        c.add_in_place(remainder, by.limbs, carry);
+        c.end();
+    }
+    if full {
+        c.end();
+    }
 }
 
-/// A step for a divisor of four limbs. Gives where the new remainder is; `next` is part of it.
-fn step_of_four(
+/// Where the upper two limbs of remainder and divisor are the same the digit is 2^64 - 1, exactly: what is left
+/// of the remainder without the divisor times 2^64 is negative and above -2^(64 (n - 1)).
+fn largest_digit(
     c: &mut Code<'_>,
     by: &Divisor<'_>,
-    [r0, r1, r2, r3]: [Local; 4],
+    remainder: &[Local],
     next: Local,
     quotient: Local,
-) -> [Local; 4] {
-    let d = by.limbs;
-    let [m0, m1, m2, borrow] = by.temporary;
-    let remainder = [next, r0, r2, r3];
-    let done = c.block();
-
-    // Upper limbs like the divisor's: the digit is the largest. The new remainder is (r - d) 2^64 + next + d,
-    // and the upper two limbs of r - d are -1.
-    c.get(r3).get(d[3]).i64_eq().get(r2).get(d[2]).i64_eq().i32_and().if_();
-    {
-        c.get(r0).get(r1).get(d[0]).get(d[1]).i64_sub128().set(r2).set(r0);
-        c.l(-1).tee(quotient).set(r3);
-        c.add_in_place(&remainder, d, borrow).br(done);
+) {
+    let n = remainder.len();
+    let [borrow, _, carry] = by.temporary;
+    c.l(-1).set(quotient).l(-1).set(remainder[n - 1]);
+    if n == 4 {
+        c.get(remainder[0]).get(by.limbs[0]).i64_lt_u().i64_extend_i32_u().set(borrow);
+        c.get(remainder[1]).get(by.limbs[1]).i64_sub().get(borrow).i64_sub().set(remainder[2]);
     }
-    c.end();
-
-    // A digit that is right or too large by one, then what its product with the lower limbs leaves.
-    three_by_two(c, by, [r2, r3], r1, quotient);
-    c.get(quotient).get(d[0]).i64_mul_wide_u().set(m1).set(m0);
-    c.get(quotient).get(d[1]).i64_mul_wide_u().get(m1).l(0).i64_add128().set(m2).set(m1);
-    c.subtract(&[next, r0, r2], &[m0, m1, m2], &[next, r0, r2], borrow);
-    c.get(r3).get(borrow).i64_add().tee(m0).get(r3).i64_gt_u().if_();
-    {
-        c.get(m0).set(r3).get(quotient).l(1).i64_sub().set(quotient);
-        c.add_in_place(&remainder, d, borrow).br(done);
-    }
-    c.end();
-    c.get(m0).set(r3);
-    c.end();
-    remainder
+    c.get(remainder[0]).get(by.limbs[0]).i64_sub().set(remainder[1]);
+    c.get(next).set(remainder[0]);
+    c.add_in_place(remainder, by.limbs, carry);
 }
 
-/// MULMOD. Modulus and first factor are shifted left by the same number of bits, so that the product needs
-/// four steps of one kind for a modulus of any length.
+/// The body of DIV and of MOD.
+fn divide(c: &mut Code<'_>, want: Want) {
+    let (a, b) = (c.parameter_word(), c.parameter_word());
+    let [shift, reciprocal] = c.longs();
+    let dividend: [Local; 5] = c.longs();
+    let divisor: [Local; 4] = c.longs();
+    let quotient = c.word();
+    let temporary = c.longs();
+    let power = c.long();
+
+    c.any(&b.0[1..]).i64_eqz().if_();
+    {
+        c.get(b[0]).i64_eqz().if_();
+        c.zero_word().return_().end();
+        c.any(&a.0[1..]).i64_eqz().if_();
+        {
+            c.get(a[0]).get(b[0]);
+            match want {
+                Want::Quotient => c.i64_div_u(),
+                Want::Remainder => c.i64_rem_u(),
+            };
+            c.l(0).l(0).l(0).return_().end();
+        }
+        c.get(b[0]).get(b[0]).i64_clz().tee(shift).i64_shl().tee(divisor[0]);
+        c.call(Function::Reciprocal).set(reciprocal);
+        c.shift_left_wide(&a.0, shift, power, &dividend);
+        let by = Divisor { limbs: &divisor[..1], reciprocal, temporary };
+        let remainder = dividend[4];
+        c.any(&a.0[2..]).i64_eqz().if_();
+        c.get(dividend[2]).set(remainder);
+        c.else_();
+        for place in (2..4).rev() {
+            step_of_one(c, &by, remainder, dividend[place], quotient[place]);
+        }
+        c.end();
+        for place in (0..2).rev() {
+            step_of_one(c, &by, remainder, dividend[place], quotient[place]);
+        }
+        match want {
+            Want::Quotient => c.get_word(quotient),
+            Want::Remainder => c.get(remainder).get(shift).i64_shr_u().l(0).l(0).l(0),
+        };
+        c.return_();
+    }
+    c.end();
+
+    for limbs in (2..=4).rev() {
+        if limbs > 2 {
+            c.get(b[limbs - 1]).i64_eqz().i32_eqz().if_();
+        }
+        if limbs == 4 {
+            // The commonest case of all is that there is nothing to divide.
+            c.get(a[3]).get(b[3]).i64_lt_u().if_();
+            match want {
+                Want::Quotient => c.zero_word(),
+                Want::Remainder => c.get_word(a),
+            };
+            c.return_().end();
+        }
+        c.get(b[limbs - 1]).i64_clz().set(shift);
+        c.shift_left(&b.0[..limbs], shift, power, &divisor[..limbs]);
+        c.get(divisor[limbs - 1]).get(divisor[limbs - 2]).call(Function::ReciprocalOfTwo);
+        c.set(reciprocal);
+        c.shift_left_wide(&a.0, shift, power, &dividend);
+        let by = Divisor { limbs: &divisor[..limbs], reciprocal, temporary };
+        // The remainder is the top of the dividend. Each step puts its own in the place of the old.
+        let remainder = &dividend[5 - limbs..];
+        for place in (0..5 - limbs).rev() {
+            let first = place == 4 - limbs;
+            if first && limbs < 4 {
+                // No digit where the dividend is short: its limbs move up.
+                c.get(a[3]).i64_eqz().if_();
+                for limb in (0..limbs).rev() {
+                    c.get(dividend[place + limb]).set(remainder[limb]);
+                }
+                c.else_();
+            }
+            step(c, &by, remainder, dividend[place], quotient[place], !first && limbs > 2);
+            if first && limbs < 4 {
+                c.end();
+            }
+        }
+        match want {
+            Want::Quotient => {
+                for place in 0..4 {
+                    if place < 5 - limbs {
+                        c.get(quotient[place])
+                    } else {
+                        c.l(0)
+                    };
+                }
+            }
+            Want::Remainder => {
+                c.get_shifted_right(remainder, shift);
+                for _ in limbs..4 {
+                    c.l(0);
+                }
+            }
+        }
+        if limbs > 2 {
+            c.return_().end();
+        }
+    }
+}
+
+/// MULMOD: both operands below the modulus make a product that is below its square, so that the digits are as
+/// many as the modulus has limbs.
 pub(super) fn mulmod(c: &mut Code<'_>) {
     let (a, b, modulus) = (c.parameter_word(), c.parameter_word(), c.parameter_word());
-    super::arithmetic::reduce(c, a, modulus);
-    super::arithmetic::reduce(c, b, modulus);
-    c.any(&modulus.0[1..]).i64_eqz().if_();
-    modulo_one_limb(c, a[0], b[0], modulus[0]);
-    c.return_().end();
-
-    let (moved, d, factor) = (c.int(), c.word(), c.word());
-    let [shift, reciprocal, quotient] = c.longs();
-    let by = Divisor { limbs: &d.0, reciprocal, temporary: c.longs() };
-    c.get(modulus[3]).i64_eqz().if_();
-    {
-        let again = c.loop_();
-        for word in [a, modulus] {
-            c.get(word[2]).set(word[3]).get(word[1]).set(word[2]);
-            c.get(word[0]).set(word[1]).l(0).set(word[0]);
-        }
-        c.get(moved).i(1).i32_add().set(moved);
-        c.get(modulus[3]).i64_eqz().br_if(again).end();
-    }
-    c.end();
-    c.get(modulus[3]).i64_clz().set(shift);
-    c.shift_left(&modulus.0, shift, &d.0);
-    c.shift_left(&a.0, shift, &factor.0);
-    c.get(d[3]).get(d[2]).call(Function::ReciprocalOfTwo).set(reciprocal);
-    let product = product(c, factor, b);
-    let mut remainder = [product[4], product[5], product[6], product[7]];
-    for next in (0..4).rev() {
-        remainder = step_of_four(c, &by, remainder, product[next], quotient);
-    }
-    c.get_shifted_right(&remainder, shift).set_word(a);
-    c.get(moved).if_();
-    {
-        let again = c.loop_();
-        c.get(a[1]).set(a[0]).get(a[2]).set(a[1]).get(a[3]).set(a[2]).l(0).set(a[3]);
-        c.get(moved).i(1).i32_sub().tee(moved).br_if(again).end();
-    }
-    c.end();
-    c.get_word(a);
-}
-
-/// The product of two limbs modulo a third, both below it or all zero.
-fn modulo_one_limb(c: &mut Code<'_>, a: Local, b: Local, modulus: Local) {
-    let [shift, reciprocal, quotient, high] = c.longs();
-    let by = Divisor { limbs: &[modulus], reciprocal, temporary: c.longs() };
-    c.get(modulus).i64_eqz().if_();
-    c.zero_word().return_().end();
-    c.get(modulus).i64_clz().set(shift);
-    c.get(modulus).get(shift).i64_shl().tee(modulus).call(Function::Reciprocal).set(reciprocal);
-    c.get(a).get(shift).i64_shl().get(b).i64_mul_wide_u().set(high).set(b);
-    step_of_one(c, &by, high, b, quotient);
-    c.get(high).get(shift).i64_shr_u().l(0).l(0).l(0);
-}
-
-/// The product of words, row by row, in new locals.
-fn product(c: &mut Code<'_>, a: Word, b: Word) -> [Local; 8] {
     let product: [Local; 8] = c.longs();
-    let carry = c.long();
-    for i in 0..4 {
-        for j in 0..4 {
-            c.get(a[i]).get(b[j]).i64_mul_wide_u();
-            if i > 0 {
-                c.get(product[i + j]).l(0).i64_add128();
+    let shifted: [Local; 9] = c.longs();
+    let divisor: [Local; 4] = c.longs();
+    let [shift, reciprocal, carry, quotient, power] = c.longs();
+    let moved = c.int();
+
+    c.any(&modulus.0).i64_eqz().if_();
+    c.zero_word().return_().end();
+    reduce(c, a, modulus);
+    reduce(c, b, modulus);
+
+    for row in 0..4 {
+        for column in 0..4 {
+            let place = row + column;
+            c.get(a[row]).get(b[column]).i64_mul_wide_u();
+            if row > 0 {
+                c.get(product[place]).l(0).i64_add128();
             }
-            if j > 0 {
+            if column > 0 {
                 c.get(carry).l(0).i64_add128();
             }
-            c.set(if j == 3 { product[i + 4] } else { carry }).set(product[i + j]);
+            c.set(if column == 3 { product[place + 1] } else { carry }).set(product[place]);
         }
     }
-    product
+
+    // A modulus of fewer limbs moves up, and the product with it.
+    c.i(0).set(moved);
+    let aligned = c.block();
+    let again = c.loop_();
+    {
+        c.get(modulus[3]).i64_eqz().i32_eqz().br_if(aligned);
+        for limb in (0..4).rev() {
+            if limb > 0 { c.get(modulus[limb - 1]) } else { c.l(0) }.set(modulus[limb]);
+        }
+        for limb in (0..8).rev() {
+            if limb > 0 { c.get(product[limb - 1]) } else { c.l(0) }.set(product[limb]);
+        }
+        c.get(moved).i(1).i32_add().set(moved).br(again);
+    }
+    c.end().end();
+
+    c.get(modulus[3]).i64_clz().set(shift);
+    c.shift_left(&modulus.0, shift, power, &divisor);
+    c.get(divisor[3]).get(divisor[2]).call(Function::ReciprocalOfTwo).set(reciprocal);
+    // The upper half is below the modulus and so stays in four limbs.
+    c.shift_left_wide(&product, shift, power, &shifted);
+    let temporary = [c.long(), c.long(), carry];
+    let by = Divisor { limbs: &divisor, reciprocal, temporary };
+    let remainder = &shifted[4..8];
+    for place in (0..4).rev() {
+        // The digits of what moved up are zeros that are not there.
+        step(c, &by, remainder, shifted[place], quotient, true);
+    }
+
+    let back = c.block();
+    let again = c.loop_();
+    {
+        c.get(moved).i32_eqz().br_if(back);
+        c.get(moved).i(1).i32_sub().set(moved);
+        for limb in 0..4 {
+            if limb < 3 { c.get(remainder[limb + 1]) } else { c.l(0) }.set(remainder[limb]);
+        }
+        c.br(again);
+    }
+    c.end().end();
+    c.get_shifted_right(remainder, shift);
 }

@@ -31,7 +31,9 @@ pub(super) const TRANSIENT_ROOTS_AT: u32 = 0x0800;
 pub(super) const BALANCE_ROOTS_AT: u32 = 0x0840;
 /// Roots of the trees of accounts whose code was asked for.
 pub(super) const CODE_ROOTS_AT: u32 = 0x0880;
-/// How many roots the other three have, a power of two.
+/// Roots of the trees of blocks whose hash was asked for.
+pub(super) const BLOCK_ROOTS_AT: u32 = 0x08c0;
+/// How many roots the other four have, a power of two.
 pub(super) const OTHER_ROOTS: u32 = 16;
 /// Memo of hashes of 64 bytes.
 pub(super) const MEMO_AT: u32 = 0x0900;
@@ -104,11 +106,15 @@ pub enum Global {
     CodeCapacity,
     /// The entry of the account whose code is there.
     CodeOwner,
+    /// Where the input of a host's hash is turned.
+    SpongeBuffer,
+    /// How much fits there.
+    SpongeCapacity,
 }
 
 impl Global {
     /// All of them, in the order of their indices.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Self::Top,
         Self::MemorySize,
         Self::MemoryBase,
@@ -136,6 +142,8 @@ impl Global {
         Self::CodeBuffer,
         Self::CodeCapacity,
         Self::CodeOwner,
+        Self::SpongeBuffer,
+        Self::SpongeCapacity,
     ];
 
     /// How many there are: the index of the compiler's first own global.

@@ -102,10 +102,15 @@ impl Code<'_> {
         self
     }
 
-    /// `into` becomes `from << shift`, one limb longer than `from`; `shift` is below 64.
-    pub(super) fn shift_left_wide(&mut self, from: &[Local], shift: Local, into: &[Local]) {
+    /// `into` becomes `from << shift`, one limb longer than `from`; `shift` is below 64, `power` free to use.
+    pub(super) fn shift_left_wide(
+        &mut self,
+        from: &[Local],
+        shift: Local,
+        power: Local,
+        into: &[Local],
+    ) {
         // By a product with a power of two, whose upper half is what leaves the limb: right for 0 too.
-        let power = self.long();
         self.l(1).get(shift).i64_shl().set(power);
         for (place, &limb) in from.iter().enumerate() {
             self.get(limb).get(power).i64_mul_wide_u().set(into[place + 1]);
@@ -116,9 +121,14 @@ impl Code<'_> {
         }
     }
 
-    /// `into` becomes `from << shift` in as many limbs; what leaves it at the top is zero.
-    pub(super) fn shift_left(&mut self, from: &[Local], shift: Local, into: &[Local]) {
-        let power = self.long();
+    /// `into` becomes `from << shift` in as many limbs; what leaves it at the top is zero, `power` free to use.
+    pub(super) fn shift_left(
+        &mut self,
+        from: &[Local],
+        shift: Local,
+        power: Local,
+        into: &[Local],
+    ) {
         let last = from.len() - 1;
         self.l(1).get(shift).i64_shl().set(power);
         for (place, &limb) in from.iter().enumerate() {

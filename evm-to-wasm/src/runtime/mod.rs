@@ -6,14 +6,21 @@
 //!
 //! What is never true here: a trap or an access out of bounds that a guest's operands can reach.
 
+mod accounts;
 mod arithmetic;
+mod cache;
+mod calls;
 mod code;
 mod copies;
 mod division;
-mod heap;
+mod effects;
+mod frame;
+mod keccak;
 pub mod layout;
 mod limbs;
 mod memory;
+mod shifts;
+mod storage;
 mod table;
 mod words;
 
@@ -185,11 +192,11 @@ pub fn link(needed: &BTreeSet<Function>, setup: &Setup) -> Linked {
     let mut open: Vec<Function> = needed.iter().copied().collect();
     while let Some(function) = open.pop() {
         if functions.insert(function) {
-            open.extend(function.dependencies());
+            open.extend(function.dependencies(setup));
         }
     }
     let imports: BTreeSet<Import> =
-        functions.iter().flat_map(|function| function.imports(setup)).copied().collect();
+        functions.iter().flat_map(|function| function.imports()).copied().collect();
     let indices = Indices {
         imports: imports.into_iter().collect(),
         functions: functions.into_iter().collect(),

@@ -1,7 +1,10 @@
 //! The table of runtime functions: name, type, what it calls, what it imports, who writes its body.
 
 use super::code::Code;
-use super::{Import, Setup, Signature};
+use super::{
+    Import, Setup, Signature, accounts, arithmetic, cache, calls, copies, division, effects, frame,
+    keccak, memory, shifts, storage,
+};
 
 /// One list, many readers: the enum and everything asked about its variants.
 macro_rules! functions {
@@ -28,7 +31,14 @@ macro_rules! functions {
 
             /// What it calls.
             #[must_use]
-            pub const fn dependencies(self) -> &'static [Self] {
+            pub const fn dependencies(self, setup: &Setup) -> &'static [Self] {
+                match (self, setup.keccak) {
+                    (Self::Keccak, crate::Keccak::Own) => return &[Self::MemoryTouch, Self::Sponge],
+                    (Self::Keccak, crate::Keccak::Host) => {
+                        return &[Self::MemoryTouch, Self::HostSponge];
+                    }
+                    _ => {}
+                }
                 match self {
                     $(Self::$name => &[$(Self::$callee),*],)*
                 }
@@ -36,7 +46,7 @@ macro_rules! functions {
 
             /// Which host functions it calls.
             #[must_use]
-            pub fn imports(self, _setup: &Setup) -> &'static [Import] {
+            pub const fn imports(self) -> &'static [Import] {
                 match self {
                     $(Self::$name => &[$(Import::$import),*],)*
                 }
@@ -52,115 +62,128 @@ macro_rules! functions {
     };
 }
 
-fn stub(code: &mut Code<'_>) {
-    code.skip_parameters();
-    code.unreachable();
-}
-
 functions! {
     /// Reads the input and checks its version; gives the gas.
-    Enter("" -> "g") calls [] imports [] in stub;
+    Enter("" -> "g") calls [] imports [Input RegisterLen ReadRegister] in frame::enter;
     /// MUL.
-    Mul("ww" -> "w") calls [] imports [] in super::arithmetic::mul;
+    Mul("ww" -> "w") calls [] imports [] in arithmetic::mul;
     /// DIV.
-    Div("ww" -> "w") calls [DivRem] imports [] in super::division::div;
-    /// Quotient and remainder.
-    DivRem("ww" -> "ww") calls [Reciprocal ReciprocalOfTwo] imports [] in super::division::div_rem;
-    /// Of a limb with its top bit set: `floor((2^128 - 1) / d) - 2^64`.
-    Reciprocal("l" -> "l") calls [] imports [] in super::division::reciprocal;
-    /// Of two limbs, the upper one, with its top bit set, first.
-    ReciprocalOfTwo("ll" -> "l") calls [Reciprocal] imports [] in super::division::reciprocal_of_two;
+    Div("ww" -> "w") calls [Reciprocal ReciprocalOfTwo] imports [] in division::div;
     /// SDIV.
-    Sdiv("ww" -> "w") calls [Div] imports [] in super::arithmetic::sdiv;
+    Sdiv("ww" -> "w") calls [Div] imports [] in arithmetic::sdiv;
     /// MOD.
-    Mod("ww" -> "w") calls [DivRem] imports [] in super::division::rem;
+    Mod("ww" -> "w") calls [Reciprocal ReciprocalOfTwo] imports [] in division::rem;
     /// SMOD.
-    Smod("ww" -> "w") calls [Mod] imports [] in super::arithmetic::smod;
+    Smod("ww" -> "w") calls [Mod] imports [] in arithmetic::smod;
     /// ADDMOD.
-    Addmod("www" -> "w") calls [Mod] imports [] in super::arithmetic::addmod;
+    Addmod("www" -> "w") calls [Mod] imports [] in arithmetic::addmod;
     /// MULMOD.
-    Mulmod("www" -> "w") calls [Mod Reciprocal ReciprocalOfTwo] imports [] in super::division::mulmod;
+    Mulmod("www" -> "w") calls [Mod ReciprocalOfTwo] imports [] in division::mulmod;
     /// EXP: base, exponent.
-    Exp("gww" -> "wg") calls [Mul] imports [] in super::arithmetic::exp;
+    Exp("gww" -> "wg") calls [Mul] imports [] in arithmetic::exp;
     /// SHL: shift, value.
-    Shl("ww" -> "w") calls [] imports [] in super::words::shl;
+    Shl("ww" -> "w") calls [] imports [] in shifts::shl;
     /// SHR: shift, value.
-    Shr("ww" -> "w") calls [] imports [] in super::words::shr;
+    Shr("ww" -> "w") calls [] imports [] in shifts::shr;
     /// SAR: shift, value.
-    Sar("ww" -> "w") calls [] imports [] in super::words::sar;
+    Sar("ww" -> "w") calls [] imports [] in shifts::sar;
     /// SIGNEXTEND: index, value.
-    SignExtend("ww" -> "w") calls [] imports [] in super::words::sign_extend;
+    SignExtend("ww" -> "w") calls [] imports [] in shifts::sign_extend;
     /// BYTE: index, value.
-    Byte("ww" -> "w") calls [] imports [] in super::words::byte;
+    Byte("ww" -> "w") calls [] imports [] in shifts::byte;
     /// CLZ (EIP-7939).
-    Clz("w" -> "l") calls [] imports [] in super::words::clz;
+    Clz("w" -> "l") calls [] imports [] in shifts::clz;
     /// Turns the eight bytes of a limb.
-    ByteSwap("l" -> "l") calls [] imports [] in super::words::byte_swap;
+    ByteSwap("l" -> "l") calls [] imports [] in shifts::byte_swap;
     /// A word from 32 bytes, the highest first.
-    LoadBigEndian("i" -> "w") calls [] imports [] in super::words::load_big_endian;
+    LoadBigEndian("i" -> "w") calls [ByteSwap] imports [] in shifts::load_big_endian;
     /// Grows EVM memory to an end, in bytes, and charges for it.
-    MemoryTouch("gl" -> "g") calls [Allocate] imports [] in super::memory::touch;
+    MemoryTouch("gl" -> "g") calls [MemoryMove] imports [] in memory::touch;
     /// Touches a range: offset, length.
-    MemoryRange("gww" -> "iig") calls [MemoryTouch] imports [] in super::memory::range;
+    MemoryRange("gww" -> "iig") calls [MemoryTouch] imports [] in memory::range;
     /// MLOAD.
-    Mload("gw" -> "wg") calls [MemoryTouch] imports [] in super::memory::mload;
+    Mload("gw" -> "wg") calls [MemoryTouch] imports [] in memory::mload;
     /// MSTORE.
-    Mstore("gww" -> "g") calls [MemoryTouch] imports [] in super::memory::mstore;
+    Mstore("gww" -> "g") calls [MemoryTouch] imports [] in memory::mstore;
     /// MSTORE8.
-    Mstore8("gwl" -> "g") calls [MemoryTouch] imports [] in super::memory::mstore8;
+    Mstore8("gwl" -> "g") calls [MemoryTouch] imports [] in memory::mstore8;
     /// MCOPY (EIP-5656): to, from, length.
-    Mcopy("gwww" -> "g") calls [MemoryTouch] imports [] in super::memory::mcopy;
+    Mcopy("gwww" -> "g") calls [MemoryTouch] imports [] in copies::mcopy;
     /// CALLDATALOAD.
-    CalldataLoad("w" -> "w") calls [] imports [] in super::copies::calldata_load;
+    CalldataLoad("w" -> "w") calls [] imports [] in copies::calldata_load;
     /// CALLDATACOPY: to, from, length.
-    CalldataCopy("gwww" -> "g") calls [CopyFrom] imports [] in super::copies::calldata_copy;
+    CalldataCopy("gwww" -> "g") calls [MemoryTouch] imports [] in copies::calldata_copy;
     /// CODECOPY: to, from, length.
-    CodeCopy("gwww" -> "g") calls [MemoryTouch] imports [] in super::copies::code_copy;
+    CodeCopy("gwww" -> "g") calls [MemoryTouch] imports [] in copies::code_copy;
     /// RETURNDATACOPY (EIP-211): to, from, length.
-    ReturnDataCopy("gwww" -> "g") calls [CopyFrom] imports [] in super::copies::return_data_copy;
-    /// A copy into EVM memory from a string that lies backwards: address above its first byte, its size; to,
-    /// from, length.
-    CopyFrom("giiwww" -> "g") calls [MemoryTouch] imports [] in super::copies::copy_from;
+    ReturnDataCopy("gwww" -> "g") calls [MemoryTouch] imports [] in copies::return_data_copy;
     /// EXTCODECOPY: address, to, from, length.
-    ExtCodeCopy("gwwww" -> "g") calls [] imports [] in stub;
+    ExtCodeCopy("gwwww" -> "g") calls [MemoryTouch ExtCodeBytes] imports [] in copies::ext_code_copy;
     /// KECCAK256: offset, length.
-    Keccak("gww" -> "wg") calls [] imports [] in stub;
+    Keccak("gww" -> "wg") calls [MemoryTouch] imports [] in keccak::keccak;
     /// SLOAD.
-    Sload("gw" -> "wg") calls [] imports [] in stub;
+    Sload("gw" -> "wg") calls [NewEntry FetchSlot] imports [] in storage::sload;
     /// SSTORE: slot, value.
-    Sstore("gww" -> "g") calls [] imports [] in stub;
+    Sstore("gww" -> "g") calls [NewEntry FetchSlot] imports [] in storage::sstore;
     /// TLOAD (EIP-1153).
-    Tload("gw" -> "wg") calls [] imports [] in stub;
+    Tload("gw" -> "wg") calls [NewEntry BadAnswer] imports [CallbackInto] in storage::tload;
     /// TSTORE (EIP-1153): slot, value.
-    Tstore("gww" -> "g") calls [] imports [] in stub;
+    Tstore("gww" -> "g") calls [NewEntry] imports [] in storage::tstore;
     /// BALANCE.
-    Balance("gw" -> "wg") calls [] imports [] in stub;
+    Balance("gw" -> "wg") calls [NewEntry BadAnswer] imports [CallbackInto] in accounts::balance;
     /// SELFBALANCE.
-    SelfBalance("g" -> "wg") calls [] imports [] in stub;
+    SelfBalance("g" -> "wg") calls [NewEntry BadAnswer] imports [CallbackInto] in accounts::self_balance;
     /// EXTCODESIZE.
-    ExtCodeSize("gw" -> "wg") calls [] imports [] in stub;
+    ExtCodeSize("gw" -> "wg") calls [ExtCodeBytes] imports [] in accounts::ext_code_size;
     /// EXTCODEHASH.
-    ExtCodeHash("gw" -> "wg") calls [] imports [] in stub;
+    ExtCodeHash("gw" -> "wg") calls [ExtCodeBytes] imports [] in accounts::ext_code_hash;
     /// BLOCKHASH.
-    BlockHash("w" -> "w") calls [] imports [] in stub;
+    BlockHash("w" -> "w") calls [NewEntry BadAnswer OutOfMemory] imports [CallbackInto] in accounts::block_hash;
     /// BLOBHASH (EIP-4844).
-    BlobHash("w" -> "w") calls [] imports [] in stub;
+    BlobHash("w" -> "w") calls [] imports [] in copies::blob_hash;
     /// LOG0 to LOG4: number of topics, offset, length.
-    Log("giww" -> "g") calls [] imports [] in stub;
+    Log("giww" -> "g") calls [MemoryRange Reserve] imports [] in effects::log;
     /// The CALL family: kind, gas, address, value, in, its length, out, its length; gives success.
-    Call("giwwwwwww" -> "ig") calls [] imports [] in stub;
+    Call("giwwwwwww" -> "ig") calls [MemoryRange Gather Exchange BadAnswer] imports [] in calls::call;
     /// CREATE and CREATE2: 1 with salt, value, offset, length, salt; gives the address.
-    Create("giwwww" -> "wg") calls [] imports [] in stub;
+    Create("giwwww" -> "wg") calls [MemoryRange Gather Exchange BadAnswer] imports [] in calls::create;
     /// RETURNDATASIZE.
-    ReturnDataSize("" -> "l") calls [] imports [] in super::copies::return_data_size;
+    ReturnDataSize("" -> "l") calls [] imports [] in calls::return_data_size;
     /// RETURN and REVERT: 1 for REVERT, offset, length.
-    Finish("giww" -> "g") calls [] imports [] in stub;
+    Finish("giww" -> "g") calls [MemoryRange Gather] imports [ValueReturn] in frame::finish;
     /// STOP.
-    Stop("g" -> "") calls [] imports [] in stub;
+    Stop("g" -> "") calls [Finish Halt] imports [] in frame::stop;
     /// SELFDESTRUCT: beneficiary.
-    SelfDestruct("gw" -> "g") calls [] imports [] in stub;
-    /// Fresh zero bytes on the heap: how many; gives their address, 0 if they do not fit.
-    Allocate("l" -> "i") calls [] imports [] in super::heap::allocate;
+    SelfDestruct("gw" -> "g") calls [Gather] imports [ValueReturn] in frame::self_destruct;
     /// Any exceptional halt.
-    Halt("" -> "") calls [] imports [] in stub;
+    Halt("" -> "") calls [] imports [ValueReturn] in frame::halt;
+    // What follows is called by the above alone.
+    /// Reciprocal of a normalized limb.
+    Reciprocal("l" -> "l") calls [] imports [] in division::reciprocal;
+    /// Reciprocal of two normalized limbs, the upper first.
+    ReciprocalOfTwo("ll" -> "l") calls [Reciprocal] imports [] in division::reciprocal_of_two;
+    /// Zeroed bytes from the heap; 0 if there are none left.
+    Allocate("i" -> "i") calls [] imports [] in memory::allocate;
+    /// Moves EVM memory to where it can have a size; 0 if it cannot.
+    MemoryMove("i" -> "i") calls [Allocate] imports [] in memory::move_memory;
+    /// Hash of the bytes below an address: address, length.
+    Sponge("ii" -> "w") calls [ByteSwap] imports [] in keccak::sponge;
+    /// The same, by the host.
+    HostSponge("ii" -> "w") calls [Allocate OutOfMemory LoadBigEndian] imports [Keccak256 ReadRegister] in keccak::host_sponge;
+    /// A new entry of the cache; 0 if there is no memory.
+    NewEntry("i" -> "i") calls [Allocate] imports [] in cache::new_entry;
+    /// Asks for a storage slot: gas, entry, what it costs if cold.
+    FetchSlot("gil" -> "g") calls [BadAnswer] imports [CallbackInto] in storage::fetch_slot;
+    /// The entry of an account's code: address, 1 if its bytes are wanted.
+    ExtCodeBytes("gwi" -> "ig") calls [NewEntry Allocate BadAnswer] imports [CallbackInto PendingInto] in accounts::ext_code_bytes;
+    /// Room in the outbox; 0 if there is none.
+    Reserve("i" -> "i") calls [Allocate] imports [] in effects::reserve;
+    /// Deferred writes into the outbox, and room for a payload; 0 if there is none.
+    Gather("i" -> "i") calls [Reserve] imports [] in effects::gather;
+    /// Sends a message and receives return data: address, length; the answer's length.
+    Exchange("ii" -> "i") calls [Allocate] imports [CallbackInto PendingInto] in calls::exchange;
+    /// Ends the module over a wrong answer.
+    BadAnswer("" -> "") calls [] imports [PanicUtf8] in cache::bad_answer;
+    /// Ends the module for want of memory.
+    OutOfMemory("" -> "") calls [] imports [PanicUtf8] in cache::out_of_memory;
 }

@@ -89,8 +89,10 @@ fn address(last: u8) -> Address {
 }
 
 impl Peer {
-    pub fn new() -> Self {
-        let options = ModuleOptions { modules_max: 512, ..ModuleOptions::new(EngineKind::Wasmi) };
+    /// Compares compiled contracts, or with `reference` the parent alone (`ModuleOptions`).
+    pub fn new(reference: bool) -> Self {
+        let options =
+            ModuleOptions { modules_max: 512, reference, ..ModuleOptions::new(EngineKind::Wasmi) };
         Self { modules: Modules::new(options).unwrap(), tally: Tally::default() }
     }
 

@@ -70,6 +70,10 @@ pub(crate) enum EvmVerb {
         /// Compile nothing, let revm interpret everything: the baseline
         #[arg(long)]
         interpret: bool,
+        /// Compile nothing, but let revm's interpreter speak the frame ABI in the place of modules: tests the
+        /// parent alone
+        #[arg(long, conflicts_with = "interpret")]
+        reference: bool,
         /// Threads [default: as many as the machine has, at most 8]
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
         threads: Option<u32>,

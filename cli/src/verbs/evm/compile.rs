@@ -80,10 +80,7 @@ fn text(
 ) -> Result<Option<String>, Failure> {
     match emit {
         Emit::Report => Ok(None),
-        Emit::Ir => {
-            let _ = (code, options);
-            Err(Failure::usage("NotYet", "the compiler has no printed form yet"))
-        }
+        Emit::Ir => Ok(Some(evm_to_wasm::print_ir(code, options))),
         Emit::Wat => wasmprinter::print_bytes(&compiled.wasm).map(Some).map_err(|error| {
             Failure::new(Exit::Internal, "Internal", format!("the module has no text: {error}"))
         }),

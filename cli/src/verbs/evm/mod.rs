@@ -12,6 +12,7 @@ use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::verbs::FILE_BYTES_MAX;
 use anyhow::Result;
+use evm_driver::ModuleOptions;
 use evm_to_wasm::Fork;
 use std::fs::File;
 use std::io::Read;
@@ -40,8 +41,9 @@ pub(super) fn run(verb: EvmVerb, console: &Console) -> Result<Exit> {
             let what = run::What { code, calldata, gas, value, create, interpret };
             run::run(what, how, engine.engine, console)
         }
-        EvmVerb::Test { paths, fork, filter, interpret, threads, keccak, engine } => {
-            let options = test::options(fork, filter, interpret, threads, keccak, engine);
+        EvmVerb::Test { paths, fork, filter, interpret, reference, threads, keccak, engine } => {
+            let modules = ModuleOptions { keccak, reference, ..ModuleOptions::new(engine) };
+            let options = test::options(fork, filter, interpret, threads, modules);
             test::run(&paths, &options, console)
         }
         EvmVerb::Bench { paths, fork, filter, runs, engine } => {

@@ -4,10 +4,9 @@ use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::text::shown;
 use anyhow::Result;
-use cotenant_host::engine::EngineKind;
 use evm_driver::ModuleOptions;
 use evm_driver::statetest::{self, Options, Report, RunError};
-use evm_to_wasm::{Fork, Keccak};
+use evm_to_wasm::Fork;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::path::PathBuf;
 
@@ -23,15 +22,14 @@ pub(super) fn options(
     filter: Option<String>,
     interpret: bool,
     threads: Option<u32>,
-    keccak: Keccak,
-    engine: EngineKind,
+    modules: ModuleOptions,
 ) -> Options {
     let machine = || std::thread::available_parallelism().map_or(1, |threads| threads.get());
     Options {
         fork: fork.map(evm_driver::spec_of_fork),
         filter,
         interpret,
-        modules: ModuleOptions { keccak, ..ModuleOptions::new(engine) },
+        modules,
         threads: threads.map_or_else(|| machine().min(THREADS_MAX), |threads| threads as usize),
     }
 }

@@ -161,12 +161,12 @@ fn checked(case: &Case, peer: &Ran, modules: &Rc<Modules>) -> Result<Ran, Measur
     Ok(ran)
 }
 
-/// Time to start modules and nothing else: each is opened and resumed with no gas, so that it halts at its first
+/// Time to start modules and nothing else: a session, in which each is opened and resumed with no gas, so that it halts at its first
 /// check, in nanoseconds.
 fn starts(modules: &Rc<Modules>, opened: &[Rc<CompiledModule>]) -> Result<u64, MeasureError> {
-    let session = modules.session();
     let input = LiveFrame::input_without_gas();
     let start = Instant::now();
+    let session = modules.session();
     for module in opened {
         LiveFrame::open(&session, modules, &module.namespace)?.run_dry(input.clone())?;
     }

@@ -30,7 +30,7 @@ pub struct Row {
     pub compiled_own_keccak_nanos: u64,
     /// The same work in native Rust, where there is such a program.
     pub handwritten_nanos: Option<u64>,
-    /// Starting the modules: opening, an instance, the first resume, the end.
+    /// Starting the modules: the transaction's session, then opening, an instance, the first resume, the end.
     pub start_nanos: u64,
     /// `revm_nanos / compiled_nanos`.
     pub speedup: f64,

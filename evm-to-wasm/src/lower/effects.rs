@@ -1,0 +1,291 @@
+//! Instructions that read or change the frame and the world: memory inline, everything else through the
+//! runtime functions.
+
+use wasm_encoder::{BlockType, MemArg};
+
+use super::emitter::{Emitter, GAS, Label, STACK};
+use super::places::Place;
+use crate::ir::V;
+use crate::opcode::{Op, arity};
+use crate::runtime::{Function, Global, layout};
+
+/// Offsets that no gas can pay for.
+const MEMORY_NEVER: u64 = 1 << 40;
+
+const fn at(offset: u64) -> MemArg {
+    MemArg { offset, align: 0, memory_index: 0 }
+}
+
+impl Emitter<'_> {
+    /// Computes an instruction that stays where it is.
+    pub fn effect(&mut self, value: V, op: Op, byte: u8) {
+        let ir = self.ir;
+        let operands = ir.arguments_of(value);
+        match (op, operands) {
+            (Op::Mload, &[offset]) => self.load_word(value, offset),
+            (Op::Mstore, &[offset, word]) => self.store_word(offset, word),
+            (Op::Mstore8, &[offset, word]) => self.store_byte(offset, word),
+            (Op::Gas, _) => {
+                self.check_gas();
+                self.get(GAS);
+                self.receive_long(value);
+            }
+            (Op::Msize, _) => {
+                self.sink().global_get(Global::MemorySize.index()).i64_extend_i32_u();
+                self.receive_long(value);
+            }
+            (Op::Returndatasize, _) => {
+                self.call(Function::ReturnDataSize);
+                self.receive_long(value);
+            }
+            (Op::Blockhash, _) => self.words(Function::BlockHash, operands, value),
+            (Op::Blobhash, _) => self.words(Function::BlobHash, operands, value),
+            (Op::Log, _) => self.log(operands, arity(byte)),
+            (Op::Call | Op::Callcode | Op::Delegatecall | Op::Staticcall, _) => {
+                self.call_contract(value, op, operands);
+            }
+            (Op::Create | Op::Create2, _) => {
+                self.check_gas();
+                self.get(GAS);
+                self.int(u32::from(op == Op::Create2));
+                for operand in operands {
+                    self.word(*operand);
+                }
+                if op == Op::Create {
+                    self.zero_word();
+                }
+                self.call(Function::Create);
+                self.receive_gas();
+                self.receive_word(value);
+            }
+            _ => self.charging(value, op, operands),
+        }
+    }
+
+    fn zero_word(&mut self) {
+        for _ in 0..4 {
+            self.long(0);
+        }
+    }
+
+    fn words(&mut self, function: Function, operands: &[V], value: V) {
+        for operand in operands {
+            self.word(*operand);
+        }
+        self.call(function);
+        self.receive_word(value);
+    }
+
+    /// Runtime functions that take gas and words and give gas, or a word and gas.
+    fn charging(&mut self, value: V, op: Op, operands: &[V]) {
+        let (function, gives) = match op {
+            Op::Exp => (Function::Exp, true),
+            Op::Keccak256 => (Function::Keccak, true),
+            Op::Balance => (Function::Balance, true),
+            Op::Selfbalance => (Function::SelfBalance, true),
+            Op::Extcodesize => (Function::ExtCodeSize, true),
+            Op::Extcodehash => (Function::ExtCodeHash, true),
+            Op::Sload => (Function::Sload, true),
+            Op::Tload => (Function::Tload, true),
+            Op::Mcopy => (Function::Mcopy, false),
+            Op::Calldatacopy => (Function::CalldataCopy, false),
+            Op::Codecopy => (Function::CodeCopy, false),
+            Op::Returndatacopy => (Function::ReturnDataCopy, false),
+            Op::Extcodecopy => (Function::ExtCodeCopy, false),
+            Op::Sstore => (Function::Sstore, false),
+            _ => (Function::Tstore, false),
+        };
+        if op == Op::Sstore {
+            // Its sentry looks at the gas left.
+            self.check_gas();
+        }
+        self.get(GAS);
+        for operand in operands {
+            self.word(*operand);
+        }
+        self.call(function);
+        self.receive_gas();
+        if gives {
+            self.receive_word(value);
+        }
+    }
+
+    fn log(&mut self, operands: &[V], topics: usize) {
+        for (place, topic) in operands[2..].iter().enumerate() {
+            self.settle(*topic);
+            for limb in 0..4 {
+                self.int(0);
+                self.limb(*topic, limb);
+                let offset = u64::from(layout::TOPICS_AT) + 32 * place as u64 + 8 * limb as u64;
+                self.sink().i64_store(at(offset));
+            }
+        }
+        self.get(GAS);
+        self.int(topics as u32);
+        self.word(operands[0]);
+        self.word(operands[1]);
+        self.call(Function::Log);
+        self.receive_gas();
+    }
+
+    fn call_contract(&mut self, value: V, op: Op, operands: &[V]) {
+        self.check_gas();
+        self.get(GAS);
+        let (kind, has_value) = match op {
+            Op::Call => (0, true),
+            Op::Callcode => (1, true),
+            Op::Delegatecall => (2, false),
+            _ => (3, false),
+        };
+        self.int(kind);
+        for (place, operand) in operands.iter().enumerate() {
+            if place == 2 && !has_value {
+                self.zero_word();
+            }
+            self.word(*operand);
+        }
+        self.call(Function::Call);
+        self.receive_gas();
+        match self.place(value) {
+            Place::Flag(local) => self.set(local),
+            _ => {
+                self.sink().drop();
+            }
+        }
+    }
+
+    /// Touches `size` bytes of EVM memory at `offset` and leaves on the stack the address of the lowest of
+    /// them in linear memory.
+    fn address(&mut self, offset: V, size: u64) {
+        let top = Global::Top.index();
+        if let Some(word) = self.constant(offset) {
+            let end = word.as_u64().filter(|offset| *offset < MEMORY_NEVER).map(|at| at + size);
+            let Some(end) = end.filter(|end| *end < 1 << 31) else {
+                self.branch(Label::Halt);
+                self.int(0);
+                return;
+            };
+            self.int(end as u32);
+            self.sink().global_get(Global::MemorySize.index()).i32_gt_u();
+            self.sink().if_(BlockType::Empty);
+            self.open(Label::Other);
+            self.get(GAS);
+            self.long(end);
+            self.touch();
+            self.sink().global_get(top);
+            self.int(end as u32);
+            self.sink().i32_sub();
+            return;
+        }
+        self.settle(offset);
+        if self.limbs_of(offset) > 1 {
+            self.any_limb(offset, 1);
+            self.long(0);
+            self.sink().i64_ne();
+            self.branch_if(Label::Halt);
+        }
+        if self.ir.range(offset).high.bits() > 62 {
+            self.limb(offset, 0);
+            self.long(MEMORY_NEVER);
+            self.sink().i64_ge_u();
+            self.branch_if(Label::Halt);
+        }
+        self.limb(offset, 0);
+        self.long(size);
+        self.sink().i64_add();
+        self.sink().global_get(Global::MemorySize.index()).i64_extend_i32_u().i64_gt_u();
+        self.sink().if_(BlockType::Empty);
+        self.open(Label::Other);
+        self.get(GAS);
+        self.limb(offset, 0);
+        self.long(size);
+        self.sink().i64_add();
+        self.touch();
+        self.sink().global_get(top);
+        self.low_int(offset);
+        self.sink().i32_sub();
+        self.int(size as u32);
+        self.sink().i32_sub();
+    }
+
+    /// The rest of the slow path: gas and end are on the stack, the `if` is open.
+    fn touch(&mut self) {
+        self.call(Function::MemoryTouch);
+        self.receive_gas();
+        self.close();
+    }
+
+    fn load_word(&mut self, value: V, offset: V) {
+        self.address(offset, 32);
+        let (to, count) = match self.place(value) {
+            Place::Limbs(to, count) => (to, usize::from(count)),
+            _ => {
+                self.sink().drop();
+                return;
+            }
+        };
+        let base = self.temporary_int();
+        self.set(base);
+        for (place, local) in to[..count].iter().enumerate() {
+            self.get(base);
+            self.sink().i64_load(at(8 * place as u64));
+            self.set(*local);
+        }
+        self.release(base);
+    }
+
+    fn store_word(&mut self, offset: V, word: V) {
+        self.settle(word);
+        self.address(offset, 32);
+        let base = self.temporary_int();
+        self.set(base);
+        for place in 0..4 {
+            self.get(base);
+            self.limb(word, place);
+            self.sink().i64_store(at(8 * place as u64));
+        }
+        self.release(base);
+    }
+
+    fn store_byte(&mut self, offset: V, word: V) {
+        self.settle(word);
+        self.address(offset, 1);
+        self.limb(word, 0);
+        self.sink().i64_store8(at(0));
+    }
+
+    /// Address operand and offset of an entry of the stack.
+    fn entry(&mut self, slot: i32) -> u64 {
+        let offset = i64::from(layout::STACK_AT) + 32 * i64::from(slot);
+        self.get(STACK);
+        match u64::try_from(offset) {
+            Ok(offset) => offset,
+            Err(_) => {
+                // More than 128 entries below the head.
+                self.int((-32 * slot) as u32);
+                self.sink().i32_sub();
+                u64::from(layout::STACK_AT)
+            }
+        }
+    }
+
+    /// Loads an entry of the stack from memory.
+    pub fn load_entry(&mut self, value: V, slot: i32) {
+        let (to, count) = self.locals_of(value);
+        for (place, local) in to[..count].iter().enumerate() {
+            let offset = self.entry(slot);
+            self.sink().i64_load(at(offset + 8 * place as u64));
+            self.set(*local);
+        }
+    }
+
+    /// Puts a value into its entry of the stack.
+    pub fn store_entry(&mut self, value: V, slot: i32) {
+        self.settle(value);
+        for place in 0..4 {
+            let offset = self.entry(slot);
+            self.limb(value, place);
+            self.sink().i64_store(at(offset + 8 * place as u64));
+        }
+    }
+}

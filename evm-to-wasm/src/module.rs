@@ -1,0 +1,330 @@
+//! Bodies in, a module out: `run`, parts, landing functions, runtime functions, sections.
+
+use alloc::borrow::Cow;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use borsh::BorshSerialize;
+use wasm_encoder::{
+    BlockType, CodeSection, CustomSection, DataCountSection, DataSection, Encode, EntityType,
+    ExportKind, ExportSection, FunctionSection, GlobalSection, ImportSection, InstructionSink,
+    MemorySection, MemoryType, Module, TypeSection, ValType,
+};
+
+use crate::abi::{self, reads};
+use crate::analysis::analyse;
+use crate::blocks::Blocks;
+use crate::build::build;
+use crate::flow::{Flow, NONE, PartLimits};
+use crate::graph::{Graph, Jump};
+use crate::ir::{Def, Ir, Listing};
+use crate::lower::{Callee, PartBody, landing, lower};
+use crate::opcode::Op;
+use crate::runtime::{self, Function, Setup, Signature, layout};
+use crate::{COMPILER_VERSION, Compiled, Fork, Options, Report};
+
+/// Bytes of a function's body, at most: three quarters of the host's limit.
+const BODY_BYTES_MAX: usize = 144 * 1024;
+
+/// What the custom section `evm` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, borsh::BorshDeserialize)]
+pub struct Provenance {
+    /// [`abi::FRAME_ABI_VERSION`].
+    pub abi: u32,
+    /// [`COMPILER_VERSION`].
+    pub compiler: u32,
+    /// The fork.
+    pub fork: Fork,
+    /// Bits of [`abi::reads`].
+    pub reads: u32,
+    /// Keccak-256 of the bytecode, as a word.
+    pub code_hash: abi::Hash,
+}
+
+/// Name of the custom section.
+pub const SECTION: &str = "evm";
+
+/// The steps of a compilation up to bodies.
+struct Lowered {
+    graph: Graph,
+    flow: Flow,
+    ir: Ir,
+    ids: Vec<u32>,
+    parts: Vec<PartBody>,
+    needed: BTreeSet<Function>,
+}
+
+/// Compiles `code`.
+pub fn compile(code: &[u8], options: &Options) -> Compiled {
+    let blocks = Blocks::decode(code, options.fork);
+    let lowered = lower_all(&blocks);
+    assemble(&blocks, &lowered, options)
+}
+
+/// Prints the intermediate form of `code`.
+pub fn print(code: &[u8], options: &Options) -> alloc::string::String {
+    use alloc::string::ToString;
+    let blocks = Blocks::decode(code, options.fork);
+    let lowered = lower_all(&blocks);
+    let places: Vec<u32> = blocks.blocks.iter().map(|block| block.pc).collect();
+    let Lowered { graph, flow, ir, .. } = &lowered;
+    Listing { ir, graph, flow, places: &places }.to_string()
+}
+
+fn lower_all(blocks: &Blocks<'_>) -> Lowered {
+    let analysis = analyse(blocks);
+    let mut limits = PartLimits { weight: 100_000, dispatched: 900, nodes: 1_500, single: false };
+    loop {
+        let mut graph = Graph::new(blocks, &analysis);
+        let weights: Vec<u32> = graph
+            .nodes
+            .iter()
+            .map(|node| {
+                let range = &blocks.blocks[node.block as usize].instructions;
+                30 + 24 * (range.end - range.start)
+            })
+            .collect();
+        let flow = Flow::new(blocks, &mut graph, &weights, limits);
+        let ir = build(blocks, &graph, &flow);
+        let ids = number(&graph, &flow);
+        let mut needed: BTreeSet<Function> = [Function::Enter, Function::Halt].into();
+        let parts = lower(&graph, &flow, &ir, &ids, &mut needed);
+        let largest = parts.iter().map(PartBody::size).max().unwrap_or(0);
+        let locals = parts.iter().map(PartBody::locals).max().unwrap_or(0);
+        let fits = largest <= BODY_BYTES_MAX && (locals <= 700 || limits.single);
+        if fits || limits.weight < 2_000 {
+            return Lowered { graph, flow, ir, ids, parts, needed };
+        }
+        if largest > BODY_BYTES_MAX {
+            limits.weight = limits.weight / 2;
+        } else {
+            limits.single = true;
+        }
+    }
+}
+
+/// Ids of dispatched nodes, going up with parts.
+fn number(graph: &Graph, flow: &Flow) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..graph.nodes.len() as u32)
+        .filter(|node| graph.nodes[*node as usize].dispatched && flow.place[*node as usize] != NONE)
+        .collect();
+    order.sort_by_key(|node| (flow.part[*node as usize], *node));
+    let mut ids = alloc::vec![0; graph.nodes.len()];
+    for (id, node) in order.iter().enumerate() {
+        ids[*node as usize] = id as u32;
+    }
+    ids
+}
+
+/// Indices of types, each declared once.
+#[derive(Default)]
+struct Types {
+    section: TypeSection,
+    known: BTreeMap<(Vec<u8>, Vec<u8>), u32>,
+}
+
+impl Types {
+    fn index(&mut self, params: &[ValType], results: &[ValType]) -> u32 {
+        let key = |types: &[ValType]| {
+            let mut bytes = Vec::new();
+            types.iter().for_each(|kind| kind.encode(&mut bytes));
+            bytes
+        };
+        let count = self.known.len() as u32;
+        let section = &mut self.section;
+        *self.known.entry((key(params), key(results))).or_insert_with(|| {
+            section.ty().function(params.iter().copied(), results.iter().copied());
+            count
+        })
+    }
+
+    fn of(&mut self, signature: &Signature) -> u32 {
+        self.index(&signature.params, &signature.results)
+    }
+}
+
+fn assemble(blocks: &Blocks<'_>, lowered: &Lowered, options: &Options) -> Compiled {
+    let setup = Setup { keccak: options.keccak, code_bytes: blocks.code.len() as u32 };
+    let linked = runtime::link(&lowered.needed, &setup);
+    let mut types = Types::default();
+    let (mut imports, mut functions) = (ImportSection::new(), FunctionSection::new());
+    let mut code = CodeSection::new();
+    for import in linked.imports() {
+        let index = types.of(&import.signature());
+        imports.import("env", import.name(), EntityType::Function(index));
+    }
+    for (function, body) in linked.functions() {
+        functions.function(types.of(&function.signature()));
+        code.function(body);
+    }
+    let runtime_bytes = code.byte_len();
+
+    let first_part = linked.first_free();
+    let parts = lowered.parts.len() as u32;
+    let landing_index = first_part + parts;
+    let index = |callee| match callee {
+        Callee::Runtime(function) => linked.index(function),
+        Callee::Landing => landing_index,
+    };
+    let part_type = [ValType::I32, ValType::I64, ValType::I32];
+    for part in &lowered.parts {
+        functions.function(types.index(&part_type, &part_type));
+        code.raw(&part.encode(index));
+    }
+    let landings = landing(&lowered.graph.landings, &lowered.ids, landing_index);
+    for body in &landings {
+        let pair = [ValType::I64, ValType::I64];
+        functions.function(types.index(&pair, &[ValType::I32, ValType::I64]));
+        code.raw(body);
+    }
+    let run_index = landing_index + landings.len() as u32;
+    functions.function(types.index(&[], &[]));
+    let enter = linked.index(Function::Enter);
+    let halt = linked.index(Function::Halt);
+    code.raw(&run(lowered, first_part, enter, halt));
+
+    let report = report(blocks, lowered, runtime_bytes, code.byte_len());
+    let mut module = Module::new();
+    module.section(&types.section).section(&imports).section(&functions);
+    let mut memories = MemorySection::new();
+    memories.memory(MemoryType {
+        minimum: layout::INITIAL_PAGES,
+        maximum: Some(layout::MAXIMUM_PAGES),
+        memory64: false,
+        shared: false,
+        page_size_log2: None,
+    });
+    let mut globals = GlobalSection::new();
+    runtime::declare_globals(&mut globals);
+    let mut exports = ExportSection::new();
+    exports.export("run", ExportKind::Func, run_index);
+    module.section(&memories).section(&globals).section(&exports);
+    if linked.needs_code_segment() {
+        module.section(&DataCountSection { count: 1 });
+    }
+    module.section(&code);
+    let mut report = report;
+    if linked.needs_code_segment() {
+        let mut data = DataSection::new();
+        data.passive(abi::backwards(blocks.code));
+        module.section(&data);
+        report.data_bytes = blocks.code.len();
+    }
+    let provenance = Provenance {
+        abi: abi::FRAME_ABI_VERSION,
+        compiler: COMPILER_VERSION,
+        fork: options.fork,
+        reads: report.reads,
+        code_hash: [0; 4],
+    };
+    let mut data = Vec::new();
+    // Writing to memory does not fail.
+    let _ = provenance.serialize(&mut data);
+    module.section(&CustomSection { name: Cow::Borrowed(SECTION), data: Cow::Owned(data) });
+    let wasm = module.finish();
+    report.wasm_bytes = wasm.len();
+    Compiled { wasm, report }
+}
+
+/// The body of `run`: enters the frame, then calls part after part.
+fn run(lowered: &Lowered, first_part: u32, enter: u32, halt: u32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let locals: [(u32, ValType); 3] = [(1, ValType::I32), (1, ValType::I64), (1, ValType::I32)];
+    locals.len().encode(&mut bytes);
+    for (count, kind) in locals {
+        count.encode(&mut bytes);
+        kind.encode(&mut bytes);
+    }
+    // First id of each part but the first.
+    let mut firsts = alloc::vec![u32::MAX; lowered.parts.len()];
+    for (node, shape) in lowered.graph.nodes.iter().enumerate() {
+        if shape.dispatched && lowered.flow.place[node] != NONE {
+            let part = lowered.flow.part[node] as usize;
+            firsts[part] = firsts[part].min(lowered.ids[node]);
+        }
+    }
+    let mut sink = InstructionSink::new(&mut bytes);
+    sink.call(enter).local_tee(1).i64_const(0).i64_lt_s().if_(BlockType::Empty);
+    sink.call(halt).return_().end();
+    // The entry of the contract is the first node of the first part.
+    sink.i32_const(lowered.ids.first().copied().unwrap_or(0) as i32).local_set(0);
+    let call = |sink: &mut InstructionSink<'_>, part: usize| {
+        sink.local_get(0).local_get(1).local_get(2).call(first_part + part as u32);
+        sink.local_set(2).local_set(1).local_set(0);
+    };
+    if lowered.parts.len() == 1 {
+        call(&mut sink, 0);
+        sink.end();
+        return bytes;
+    }
+    sink.loop_(BlockType::Empty);
+    for part in (1..lowered.parts.len()).rev() {
+        if firsts[part] == u32::MAX {
+            continue;
+        }
+        sink.local_get(0).i32_const(firsts[part] as i32).i32_ge_s().if_(BlockType::Empty);
+        call(&mut sink, part);
+        sink.br(1).end();
+    }
+    sink.local_get(0).i32_const(0).i32_ge_s().if_(BlockType::Empty);
+    call(&mut sink, 0);
+    sink.br(1).end();
+    sink.end().end();
+    bytes
+}
+
+fn report(
+    blocks: &Blocks<'_>,
+    lowered: &Lowered,
+    runtime_bytes: usize,
+    code_bytes: usize,
+) -> Report {
+    let Lowered { graph, ir, flow, parts, .. } = lowered;
+    let mut report = Report {
+        bytecode_bytes: blocks.code.len(),
+        functions: parts.len(),
+        code_bytes: code_bytes - runtime_bytes,
+        runtime_bytes,
+        blocks: flow.order.len(),
+        warnings: blocks.warnings.clone(),
+        ..Report::default()
+    };
+    for node in &graph.nodes {
+        match &node.jump {
+            Some(Jump::Static(_)) => report.static_jumps += 1,
+            Some(Jump::Among(_) | Jump::Anywhere) => report.dynamic_jumps += 1,
+            _ => {}
+        }
+    }
+    for body in &ir.bodies {
+        for value in &body.items {
+            match ir.def(*value) {
+                Def::Charge(_) => report.sections += 1,
+                Def::Inst { op, .. } => {
+                    report.values += 1;
+                    report.narrow_values += usize::from(ir.range(*value).limbs() == 1);
+                    report.reads |= reads_of(*op);
+                }
+                _ => {}
+            }
+        }
+    }
+    report
+}
+
+/// Which fields of the input an instruction reads.
+fn reads_of(op: Op) -> u32 {
+    match op {
+        Op::Coinbase
+        | Op::Timestamp
+        | Op::Number
+        | Op::Prevrandao
+        | Op::Gaslimit
+        | Op::Chainid
+        | Op::Basefee
+        | Op::Blockhash => reads::BLOCK,
+        Op::Origin | Op::Gasprice => reads::TRANSACTION,
+        Op::Blobhash | Op::Blobbasefee => reads::BLOBS,
+        _ => 0,
+    }
+}

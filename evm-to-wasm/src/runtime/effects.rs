@@ -1,0 +1,114 @@
+//! The outbox: logs as they are made, and the messages that take them and the deferred writes along.
+//!
+//! A message is put together in place. Logs stand in the outbox in the form in which they travel; writes and
+//! the payload are put behind them, the head before them.
+
+use super::Function;
+use super::cache::{KEY, NEXT, VALUE};
+use super::code::{Code, Local};
+use super::layout::{Global, INPUT_AT, TOPICS_AT};
+use crate::abi::offset;
+
+/// Room for the head of a message before the logs, in bytes.
+pub(super) const HEAD_ROOM: u32 = 104;
+/// Smallest outbox, without the room for a head.
+const SMALLEST_OUTBOX: u32 = 512;
+/// Bytes of the head of a log.
+const LOG_HEAD: u32 = 8;
+/// Bytes of a write: slot and value.
+const WRITE: u32 = 64;
+/// Gas for a byte of a log (Yellow Paper, appendix G).
+const LOG_BYTE: i64 = 8;
+
+/// LOG0 to LOG4: 8 gas a byte, memory; the rest is charged by its section.
+pub(super) fn log(c: &mut Code<'_>) {
+    let (gas, topics) = (c.parameter(), c.parameter());
+    let (offset, length) = (c.parameter_word(), c.parameter_word());
+    let [from, size, at, topic_bytes] = [c.int(), c.int(), c.int(), c.int()];
+    c.i(INPUT_AT).load32(offset::IS_STATIC as u32).halt_if(|_| {});
+    c.get(gas).get_word(offset).get_word(length).call(Function::MemoryRange);
+    c.set(gas).set(size).set(from);
+    c.get(gas).get(size).i64_extend_i32_u().l(LOG_BYTE).i64_mul().i64_sub().set(gas);
+    c.halt_without(gas, |_| {});
+    c.get(topics).i(5).i32_shl().tee(topic_bytes).get(size).i32_add().i(LOG_HEAD).i32_add();
+    c.call(Function::Reserve).i32_eqz().halt_if(|_| {});
+    c.get_global(Global::OutboxEnd).tee(at).get(topics).store32(0);
+    c.get(at).get(size).store32(4);
+    c.get(at).i(LOG_HEAD).i32_add().i(TOPICS_AT).get(topic_bytes).memory_copy();
+    c.get(at).get(topic_bytes).i32_add().i(LOG_HEAD).i32_add().tee(at);
+    c.get_global(Global::Top).get(from).i32_sub().get(size).i32_sub().get(size).memory_copy();
+    c.get(at).get(size).i32_add().set_global(Global::OutboxEnd);
+    c.get_global(Global::Logs).i(1).i32_add().set_global(Global::Logs);
+    c.get(gas);
+}
+
+/// Makes room in the outbox for so many bytes after the logs; 0 if there is none.
+pub(super) fn reserve(c: &mut Code<'_>) {
+    let size = c.parameter();
+    let [used, room, start] = [c.int(), c.int(), c.int()];
+    c.get(size).get_global(Global::OutboxLimit).get_global(Global::OutboxEnd).i32_sub();
+    c.i32_le_u().get_global(Global::Outbox).i32_eqz().i32_eqz().i32_and().if_();
+    c.i(1).return_().end();
+    c.get_global(Global::OutboxEnd).get_global(Global::Outbox).i32_sub().tee(used);
+    c.get(size).i32_add().i(1).i32_shl().i(SMALLEST_OUTBOX).i32_add().tee(room);
+    c.i(HEAD_ROOM).i32_add().call(Function::Allocate).tee(start).i32_eqz().if_();
+    {
+        c.get(used).get(size).i32_add().tee(room);
+        c.i(HEAD_ROOM).i32_add().call(Function::Allocate).tee(start).i32_eqz().if_();
+        c.i(0).return_().end();
+    }
+    c.end();
+    c.get(start).i(HEAD_ROOM).i32_add().tee(start);
+    c.get_global(Global::Outbox).get(used).memory_copy();
+    c.get(start).set_global(Global::Outbox);
+    c.get(start).get(used).i32_add().set_global(Global::OutboxEnd);
+    c.get(start).get(room).i32_add().set_global(Global::OutboxLimit);
+    c.i(1);
+}
+
+/// Puts the deferred writes behind the logs and leaves room for a payload of so many bytes: the address after
+/// the writes, 0 if there is no memory.
+pub(super) fn gather(c: &mut Code<'_>) {
+    let payload = c.parameter();
+    let [at, entry, count] = [c.int(), c.int(), c.int()];
+    c.get_global(Global::Writes).get_global(Global::Transients).i32_add().i(WRITE).i32_mul();
+    c.get(payload).i32_add().call(Function::Reserve).i32_eqz().if_();
+    c.i(0).return_().end();
+    c.get_global(Global::OutboxEnd).set(at);
+    for (first, writes) in
+        [(Global::FirstWrite, Global::Writes), (Global::FirstTransient, Global::Transients)]
+    {
+        c.get_global(writes).tee(count).if_();
+        c.get_global(first).set(entry);
+        let again = c.loop_();
+        for limb in 0..4 {
+            c.get(at).get(entry).load64(KEY + 8 * limb).store64(8 * limb);
+            c.get(at).get(entry).load64(VALUE + 8 * limb).store64(32 + 8 * limb);
+        }
+        c.get(at).i(WRITE).i32_add().set(at).get(entry).load32(NEXT).set(entry);
+        c.get(count).i(1).i32_sub().tee(count).br_if(again);
+        c.end().end();
+    }
+    c.get(at);
+}
+
+impl Code<'_> {
+    /// Stores the counts of the effects in the outbox at `head + offset`.
+    pub(super) fn store_effects(&mut self, head: Local, offset: u32) -> &mut Self {
+        self.get(head).get_global(Global::Logs).store32(offset);
+        self.get(head).get_global(Global::Writes).store32(offset + 4);
+        self.get(head).get_global(Global::Transients).store32(offset + 8)
+    }
+
+    /// Forgets the effects: they were sent.
+    pub(super) fn forget_effects(&mut self) {
+        self.get_global(Global::Logs).get_global(Global::Writes).i32_or();
+        self.get_global(Global::Transients).i32_or().if_();
+        for count in [Global::Logs, Global::Writes, Global::Transients] {
+            self.i(0).set_global(count);
+        }
+        self.get_global(Global::Outbox).set_global(Global::OutboxEnd);
+        self.get_global(Global::Flush).i(1).i32_add().set_global(Global::Flush);
+        self.end();
+    }
+}
