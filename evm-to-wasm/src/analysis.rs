@@ -1,23 +1,31 @@
 //! Where jumps go and how high the stack is: abstract interpretation of the blocks, to a fixpoint.
 //!
 //! An abstract stack has, from the top down, what is known of each entry: nothing, a constant, a set of
-//! constants. States are kept apart by *context*: the constants on the stack that could be return addresses,
-//! the nearest ones first. With all of them the returns of internal functions resolve exactly; if that
-//! takes too many steps, fewer are used, so the time stays linear in the code. A jump that stays unknown
-//! may go to every JUMPDEST with any stack.
+//! constants. A jump to a known place with a possible return address on the stack is taken for a *call*: what
+//! is below that address is put aside with the call site, and the callee sees the address as "the return of
+//! one of these sites", above a tail that is "the stack of one of these sites". When it jumps there, each
+//! site gets its own stack back. So functions are interpreted once for all their callers and returns still go
+//! where they belong, recursion included. If it was no call nothing is lost: who reaches into the tail gets
+//! what the sites have in common.
 //!
-//! What comes out is a graph of states, many to a block; [`crate::graph`] makes nodes of it.
+//! States of a block are kept apart by the entries above the tail. A jump that stays unknown may go to every
+//! JUMPDEST with any stack. Time is bounded by steps per instruction; past them only a PUSH right before a
+//! jump is seen ([`coarse`]).
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
-use crate::blocks::{Blocks, End, Target};
+use crate::blocks::{Blocks, End, Instruction};
 use crate::opcode::{Op, arity};
 
 /// Entries that are followed, from the top.
 const STACK_FOLLOWED: usize = 160;
-/// Constants in a set; a larger one is unknown.
-const SET_MAX: usize = 512;
+/// Members of a set; a larger one is unknown.
+const SET_MAX: usize = 1_024;
+/// Shapes of the stack that a block is interpreted with; more are joined.
+const SHAPES_MAX: u32 = 12;
+/// Steps for each instruction of the code.
+const STEPS: u64 = 64;
 /// Height limit of the EVM's stack.
 pub const STACK_LIMIT: u16 = 1024;
 
@@ -30,33 +38,68 @@ enum Known {
     Pushed(u32),
     /// The constant, computed.
     Number(u32),
-    /// One of an interned set.
+    /// One of an interned set of constants.
     Set(u32),
+    /// The return address of the call site that the tail is of.
+    Return,
+}
+
+/// What is below the entries that are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tail {
+    /// Nothing: the bottom of the stack.
+    Bottom,
+    /// What one of an interned set of call sites has below the return address.
+    Sites(u32),
+    /// Anything.
+    Unknown,
+}
+
+/// An abstract stack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Shape {
+    /// Entries, the top last.
+    entries: Vec<Known>,
+    /// What is below them.
+    tail: Tail,
+    /// Heights that the stack may have.
+    heights: (u16, u16),
+}
+
+/// A call: a block that jumps with a return address on the stack.
+#[derive(Debug)]
+struct Site {
+    /// The block.
+    block: u32,
+    /// The return address.
+    returns: u32,
+    /// The stack below it.
+    below: Shape,
+    /// States that have looked at `below`.
+    users: Vec<u32>,
 }
 
 /// Where a jump goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Goes {
-    /// To these states; the constant that leads to each beside it. A constant that leads nowhere halts.
-    To(Vec<(u32, u32)>),
+    /// To these constants, of which some may lead nowhere: that halts.
+    To(Vec<u32>),
     /// Anywhere.
     Anywhere,
 }
 
-/// A block in a context.
+/// A block with a stack.
 #[derive(Clone, Debug)]
 pub struct State {
     /// The block.
     pub block: u32,
     /// Heights that the stack may have at its entry.
     pub heights: (u16, u16),
-    /// The nearest possible return address on the stack, if there is one.
-    pub returns_to: Option<u32>,
     /// Where its JUMP or JUMPI goes.
     pub jump: Option<Goes>,
-    /// The state that it falls into.
-    pub fall: Option<u32>,
-    stack: Vec<Known>,
+    /// Whether it falls into the next block.
+    pub falls: bool,
+    shape: Shape,
     visits: u32,
     queued: bool,
 }
@@ -68,24 +111,12 @@ pub struct Analysis {
     pub states: Vec<State>,
     /// Whether a jump goes anywhere: every JUMPDEST then has a state with an unknown stack.
     pub any_jump: bool,
-    /// For each block the state of an unknown stack, if `any_jump`.
-    pub unknown: BTreeMap<u32, u32>,
 }
 
 /// Interprets `blocks`.
 pub fn analyse(blocks: &Blocks<'_>) -> Analysis {
-    let size = blocks.instructions.len() as u64;
-    for (contexts, steps) in [(usize::MAX, 40), (4, 24), (2, 24), (1, 24)] {
-        let budget = size * steps + 10_000;
-        if let Some(found) = Interpreter::new(blocks, contexts).run(budget) {
-            return found;
-        }
-    }
-    // Without contexts each entry of a block falls at most a few times.
-    if let Some(found) = Interpreter::new(blocks, 0).run(size * 64 + 10_000) {
-        return found;
-    }
-    coarse(blocks)
+    let budget = blocks.instructions.len() as u64 * STEPS + 20_000;
+    Interpreter::new(blocks).run(budget).unwrap_or_else(|| coarse(blocks))
 }
 
 /// What is left when interpretation takes too long: only a PUSH right before a jump is seen.
@@ -99,151 +130,187 @@ fn coarse(blocks: &Blocks<'_>) -> Analysis {
             match before.filter(|push| push.row.op == Op::Push) {
                 None => Goes::Anywhere,
                 Some(push) => {
-                    let pc = blocks.immediate(push).as_u64();
-                    let target = pc.and_then(|pc| Some((pc as u32, blocks.target(pc)?.block)));
-                    Goes::To(target.into_iter().collect())
+                    let pc = blocks.immediate(push).as_u64().and_then(|pc| u32::try_from(pc).ok());
+                    Goes::To(pc.into_iter().collect())
                 }
             }
         });
-        let fall = matches!(block.end, End::Fall | End::Jumpi)
-            .then(|| blocks.fall(index).map(|target| target.block))
-            .flatten();
-        let heights = if index == 0 { (0, 0) } else { (0, STACK_LIMIT) };
+        // The first block has the height of the entry only if nothing comes back to it.
+        let heights = if index == 0 && !block.jumpdest { (0, 0) } else { (0, STACK_LIMIT) };
         states.push(State {
             block: index,
             heights,
-            returns_to: None,
             jump,
-            fall,
-            stack: Vec::new(),
+            falls: matches!(block.end, End::Fall | End::Jumpi),
+            shape: Shape { entries: Vec::new(), tail: Tail::Unknown, heights },
             visits: 0,
             queued: false,
         });
     }
-    // The first block has the height of the entry only if nothing comes back to it.
-    if blocks.blocks.first().is_some_and(|block| block.jumpdest) {
-        states[0].heights = (0, STACK_LIMIT);
-    }
-    let unknown = (0..states.len() as u32)
-        .filter(|index| blocks.blocks[*index as usize].jumpdest)
-        .map(|index| (index, index))
-        .collect();
-    Analysis { states, any_jump: true, unknown }
+    Analysis { states, any_jump: true }
 }
 
 struct Interpreter<'a, 'b> {
     blocks: &'b Blocks<'a>,
-    contexts: usize,
     states: Vec<State>,
-    keys: BTreeMap<(u32, Vec<u32>), u32>,
-    sets: Vec<Vec<u32>>,
-    set_ids: BTreeMap<Vec<u32>, u32>,
-    queue: Vec<u32>,
+    /// The state for each block and number of entries.
+    keys: BTreeMap<(u32, u32), u32>,
+    shapes: Vec<u32>,
+    sets: Interner,
+    sites: Vec<Site>,
+    /// The site for each block, return address and number of entries below it.
+    site_keys: BTreeMap<(u32, u32, u32), u32>,
+    queue: VecDeque<u32>,
     any_jump: bool,
-    unknown: BTreeMap<u32, u32>,
     steps: u64,
 }
 
 impl<'a, 'b> Interpreter<'a, 'b> {
-    fn new(blocks: &'b Blocks<'a>, contexts: usize) -> Self {
+    fn new(blocks: &'b Blocks<'a>) -> Self {
         Self {
             blocks,
-            contexts,
             states: Vec::new(),
             keys: BTreeMap::new(),
-            sets: Vec::new(),
-            set_ids: BTreeMap::new(),
-            queue: Vec::new(),
+            shapes: alloc::vec![0; blocks.blocks.len()],
+            sets: Interner::default(),
+            sites: Vec::new(),
+            site_keys: BTreeMap::new(),
+            queue: VecDeque::new(),
             any_jump: false,
-            unknown: BTreeMap::new(),
             steps: 0,
         }
     }
 
     fn run(mut self, budget: u64) -> Option<Analysis> {
         if !self.blocks.blocks.is_empty() {
-            self.enter(0, Vec::new(), (0, 0));
+            let entries = Vec::new();
+            self.enter(0, Shape { entries, tail: Tail::Bottom, heights: (0, 0) });
         }
-        while let Some(index) = self.queue.pop() {
+        while let Some(index) = self.queue.pop_front() {
             self.states[index as usize].queued = false;
             self.interpret(index);
             if self.steps > budget {
                 return None;
             }
         }
-        Some(Analysis { states: self.states, any_jump: self.any_jump, unknown: self.unknown })
+        for state in &mut self.states {
+            state.heights = state.shape.heights;
+        }
+        Some(Analysis { states: self.states, any_jump: self.any_jump })
     }
 
-    /// The state of `block` that a stack leads to, joined with it.
-    fn enter(&mut self, block: u32, mut stack: Vec<Known>, heights: (u16, u16)) -> u32 {
-        if stack.len() > STACK_FOLLOWED {
-            stack.drain(..stack.len() - STACK_FOLLOWED);
+    /// Joins a stack into the state of `block` that has so many entries.
+    fn enter(&mut self, block: u32, mut shape: Shape) {
+        self.steps += 4 + shape.entries.len() as u64 / 4;
+        if shape.entries.len() > STACK_FOLLOWED {
+            self.truncate(&mut shape, STACK_FOLLOWED);
         }
-        self.steps += 4 + stack.len() as u64 / 4;
-        let mut context = Vec::new();
-        if self.contexts > 0 {
-            for entry in stack.iter().rev() {
-                if let Known::Pushed(pc) = *entry
-                    && self.blocks.target(u64::from(pc)).is_some()
-                {
-                    context.push(pc);
-                    if context.len() >= self.contexts {
-                        break;
-                    }
+        let mut key = (block, shape.entries.len() as u32);
+        if !self.keys.contains_key(&key) {
+            let shapes = &mut self.shapes[block as usize];
+            *shapes += 1;
+            if *shapes > SHAPES_MAX {
+                // All further ones are joined with the one that has the fewest entries.
+                let first = self.keys.range((block, 0)..).next().map(|(key, _)| *key);
+                if let Some(least) = first.filter(|least| least.0 == block) {
+                    let (mut shape, keep) = if least.1 < key.1 {
+                        key = least;
+                        let keep = least.1 as usize;
+                        (shape, keep)
+                    } else {
+                        let keep = shape.entries.len();
+                        (shape, keep)
+                    };
+                    self.truncate(&mut shape, keep);
+                    shape.tail = Tail::Unknown;
+                    self.forget_returns(&mut shape);
+                    return self.enter_at(key, shape);
                 }
             }
         }
-        let returns_to = context.first().copied();
-        let states = &mut self.states;
-        let index = *self.keys.entry((block, context)).or_insert_with(|| {
-            states.push(State {
-                block,
-                heights,
-                returns_to,
+        self.enter_at(key, shape);
+    }
+
+    fn enter_at(&mut self, key: (u32, u32), shape: Shape) {
+        let index = if let Some(index) = self.keys.get(&key) {
+            *index
+        } else {
+            let index = self.states.len() as u32;
+            self.keys.insert(key, index);
+            self.states.push(State {
+                block: key.0,
+                heights: shape.heights,
                 jump: None,
-                fall: None,
-                stack: stack.clone(),
+                falls: false,
+                shape: shape.clone(),
                 visits: 0,
                 queued: false,
             });
-            states.len() as u32 - 1
-        });
-        if self.join(index, &stack, heights) && !self.states[index as usize].queued {
-            self.states[index as usize].queued = true;
-            self.queue.push(index);
+            index
+        };
+        let place = index as usize;
+        let mut mine = self.states[place].shape.clone();
+        let visits = self.states[place].visits;
+        let changed = self.join(&mut mine, shape, visits > 6) || visits == 0;
+        self.states[place].shape = mine;
+        if changed {
+            self.enqueue(index);
         }
-        index
     }
 
-    /// Whether the state knows less than before, or has never run.
-    fn join(&mut self, index: u32, stack: &[Known], heights: (u16, u16)) -> bool {
-        let place = index as usize;
-        let mut changed = self.states[place].visits == 0;
-        let (mut low, mut high) = self.states[place].heights;
-        if heights.0 < low {
-            low = heights.0;
+    fn enqueue(&mut self, index: u32) {
+        if !self.states[index as usize].queued {
+            self.states[index as usize].queued = true;
+            self.queue.push_back(index);
+        }
+    }
+
+    /// Joins a stack into another one; whether that knows less than before.
+    fn join(&mut self, mine: &mut Shape, mut other: Shape, often: bool) -> bool {
+        let mut changed = false;
+        if other.heights.0 < mine.heights.0 {
+            mine.heights.0 = other.heights.0;
             changed = true;
         }
-        if heights.1 > high {
+        if other.heights.1 > mine.heights.1 {
             // A height that keeps growing is a recursion: it ends at the limit.
-            high = if self.states[place].visits > 6 { STACK_LIMIT } else { heights.1 };
+            mine.heights.1 = if often { STACK_LIMIT } else { other.heights.1 };
             changed = true;
         }
-        self.states[place].heights = (low, high);
-        let mut mine = core::mem::take(&mut self.states[place].stack);
-        if mine.len() > stack.len() {
-            mine.drain(..mine.len() - stack.len());
+        let common = mine.entries.len().min(other.entries.len());
+        if mine.entries.len() > common {
+            self.truncate(mine, common);
             changed = true;
         }
-        let skip = stack.len() - mine.len();
-        for (entry, other) in mine.iter_mut().zip(&stack[skip..]) {
-            let joined = self.join_known(*entry, *other);
-            if joined != *entry {
-                *entry = joined;
+        self.truncate(&mut other, common);
+        let tail = match (mine.tail, other.tail) {
+            (a, b) if a == b => a,
+            (Tail::Sites(a), Tail::Sites(b)) => {
+                self.union(a, b).map_or(Tail::Unknown, Tail::Sites)
+            }
+            _ => Tail::Unknown,
+        };
+        if tail == Tail::Unknown {
+            self.forget_returns(mine);
+            self.forget_returns(&mut other);
+        }
+        for place in 0..common {
+            let (a, b) = (mine.entries[place], other.entries[place]);
+            if a == b {
+                continue;
+            }
+            let a_known = self.without_return(a, mine.tail);
+            let b_known = self.without_return(b, other.tail);
+            let joined = self.join_known(a_known, b_known);
+            if joined != a {
+                mine.entries[place] = joined;
                 changed = true;
             }
         }
-        self.states[place].stack = mine;
+        if tail != mine.tail {
+            mine.tail = tail;
+            changed = true;
+        }
         changed
     }
 
@@ -263,39 +330,117 @@ impl<'a, 'b> Interpreter<'a, 'b> {
             _ => {
                 let mut union = self.members(a);
                 union.extend(self.members(b));
-                union.sort_unstable();
-                union.dedup();
-                self.steps += union.len() as u64 / 2;
-                self.intern(union)
+                self.set(union)
             }
         }
     }
 
+    /// Constants that an entry may be, other than a return.
     fn members(&self, known: Known) -> Vec<u32> {
         match known {
-            Known::Unknown => Vec::new(),
+            Known::Unknown | Known::Return => Vec::new(),
             Known::Pushed(x) | Known::Number(x) => alloc::vec![x],
-            Known::Set(id) => self.sets[id as usize].clone(),
+            Known::Set(id) => self.sets.list[id as usize].clone(),
         }
     }
 
-    fn intern(&mut self, set: Vec<u32>) -> Known {
-        if set.len() > SET_MAX {
-            return Known::Unknown;
+    fn set(&mut self, mut members: Vec<u32>) -> Known {
+        members.sort_unstable();
+        members.dedup();
+        self.steps += members.len() as u64 / 2;
+        match members.as_slice() {
+            [] => Known::Unknown,
+            [one] => Known::Pushed(*one),
+            _ if members.len() > SET_MAX => Known::Unknown,
+            _ => Known::Set(self.sets.intern(members)),
         }
-        let sets = &mut self.sets;
-        Known::Set(*self.set_ids.entry(set).or_insert_with_key(|set| {
-            sets.push(set.clone());
-            sets.len() as u32 - 1
-        }))
+    }
+
+    fn union(&mut self, a: u32, b: u32) -> Option<u32> {
+        let mut union = self.sets.list[a as usize].clone();
+        union.extend_from_slice(&self.sets.list[b as usize]);
+        union.sort_unstable();
+        union.dedup();
+        self.steps += union.len() as u64 / 2;
+        (union.len() <= SET_MAX).then(|| self.sets.intern(union))
+    }
+
+    /// An entry as it is without its tail: a return is one of the sites' constants.
+    fn without_return(&mut self, known: Known, tail: Tail) -> Known {
+        match (known, tail) {
+            (Known::Return, Tail::Sites(id)) => {
+                let sites = &self.sets.list[id as usize];
+                let constants =
+                    sites.iter().map(|site| self.sites[*site as usize].returns).collect();
+                self.set(constants)
+            }
+            (Known::Return, _) => Known::Unknown,
+            _ => known,
+        }
+    }
+
+    fn forget_returns(&mut self, shape: &mut Shape) {
+        for place in 0..shape.entries.len() {
+            shape.entries[place] = self.without_return(shape.entries[place], shape.tail);
+        }
+    }
+
+    /// Forgets entries below the topmost `count`.
+    fn truncate(&mut self, shape: &mut Shape, count: usize) {
+        if shape.entries.len() > count {
+            self.forget_returns(shape);
+            shape.entries.drain(..shape.entries.len() - count);
+            shape.tail = Tail::Unknown;
+        }
+    }
+
+    /// Brings entries down to `depth` from the top into a stack, out of its tail if need be.
+    fn reach(&mut self, shape: &mut Shape, depth: usize, user: u32) {
+        while shape.entries.len() < depth {
+            self.forget_returns(shape);
+            let Tail::Sites(id) = shape.tail else {
+                let missing = depth - shape.entries.len();
+                shape.entries.splice(0..0, core::iter::repeat_n(Known::Unknown, missing));
+                return;
+            };
+            let mut below: Option<Shape> = None;
+            for site in self.sets.list[id as usize].clone() {
+                self.use_site(site, user);
+                let other = self.sites[site as usize].below.clone();
+                match &mut below {
+                    None => below = Some(other),
+                    Some(mine) => {
+                        self.join(mine, other, false);
+                    }
+                }
+            }
+            let Some(mut below) = below else { return };
+            if below.entries.is_empty() && below.tail == shape.tail {
+                // A recursion that never gets to the bottom.
+                below.tail = Tail::Unknown;
+            }
+            shape.tail = below.tail;
+            shape.entries.splice(0..0, below.entries);
+            if shape.entries.len() > 4 * STACK_FOLLOWED {
+                self.truncate(shape, depth.max(STACK_FOLLOWED));
+            }
+        }
+    }
+
+    fn use_site(&mut self, site: u32, user: u32) {
+        let users = &mut self.sites[site as usize].users;
+        self.steps += 1;
+        if let Err(place) = users.binary_search(&user) {
+            users.insert(place, user);
+        }
     }
 
     fn interpret(&mut self, index: u32) {
         let state = &mut self.states[index as usize];
         state.visits += 1;
         let block_index = state.block;
-        let mut stack = Stack { entries: state.stack.clone() };
-        let (low, high) = state.heights;
+        let mut shape = state.shape.clone();
+        let (low, high) = shape.heights;
         let blocks = self.blocks;
         let block = &blocks.blocks[block_index as usize];
         self.steps += 1 + u64::from(block.instructions.end - block.instructions.start);
@@ -305,100 +450,184 @@ impl<'a, 'b> Interpreter<'a, 'b> {
         let moved = |height: u16| {
             (i32::from(height) + i32::from(block.net)).clamp(0, i32::from(STACK_LIMIT)) as u16
         };
-        let heights = (moved(low.max(block.need)), moved(high));
+        self.reach(&mut shape, usize::from(block.need), index);
+        shape.heights = (moved(low.max(block.need)), moved(high));
         let code = blocks.of(block);
         let ends = matches!(block.end, End::Jump | End::Jumpi);
         for instruction in &code[..code.len() - usize::from(ends)] {
-            stack.step(blocks, *instruction);
+            step(&mut shape.entries, blocks, *instruction);
         }
-        let jump = ends.then(|| stack.pop());
+        let target = ends.then(|| shape.entries.pop().unwrap_or(Known::Unknown));
         if block.end == End::Jumpi {
-            stack.pop();
-        }
-        if let Some(known) = jump {
-            let goes = self.jump(known, &stack.entries, heights);
-            self.states[index as usize].jump = Some(goes);
+            shape.entries.pop();
         }
         if matches!(block.end, End::Fall | End::Jumpi)
-            && let Some(Target { block, .. }) = blocks.fall(block_index)
+            && let Some(next) = blocks.fall(block_index)
         {
-            let fall = self.enter(block, stack.entries, heights);
-            self.states[index as usize].fall = Some(fall);
+            self.states[index as usize].falls = true;
+            let shape = shape.clone();
+            let next_is_target = blocks.blocks[next.block as usize].jumpdest;
+            let shape = if next_is_target { self.put_aside(shape, block_index) } else { shape };
+            self.enter(next.block, shape);
+        }
+        if let Some(target) = target {
+            let goes = self.jump(target, shape, index);
+            self.states[index as usize].jump = Some(goes);
         }
     }
 
-    fn jump(&mut self, known: Known, stack: &[Known], heights: (u16, u16)) -> Goes {
-        if known == Known::Unknown {
-            if !self.any_jump {
-                self.any_jump = true;
-                let jumpdests: Vec<u32> = (0..self.blocks.blocks.len() as u32)
-                    .filter(|index| self.blocks.blocks[*index as usize].jumpdest)
-                    .collect();
-                for block in jumpdests {
-                    let state = self.enter(block, Vec::new(), (0, STACK_LIMIT));
-                    self.unknown.insert(block, state);
+    fn jump(&mut self, target: Known, shape: Shape, index: u32) -> Goes {
+        match (target, shape.tail) {
+            (Known::Return, Tail::Sites(id)) => {
+                let mut to = Vec::new();
+                for site in self.sets.list[id as usize].clone() {
+                    self.use_site(site, index);
+                    to.push(self.give_back(site, &shape));
                 }
+                to.sort_unstable();
+                to.dedup();
+                return Goes::To(to);
             }
-            return Goes::Anywhere;
+            (Known::Unknown | Known::Return, _) => {
+                #[cfg(test)]
+                if !self.any_jump { extern crate std; let b=self.states[index as usize].block; std::println!("FIRST {:x} target {target:?} entry {:?} exit {shape:?}", self.blocks.blocks[b as usize].pc, self.states[index as usize].shape);
+                  for st in &self.states { if st.block==b { std::println!("   {:?}", st.shape); } }
+                  if let Tail::Sites(id) = self.states[index as usize].shape.tail { for s in &self.sets.list[id as usize] { std::println!("  site {:x} {:?}", self.sites[*s as usize].returns, self.sites[*s as usize].below); } }
+                }
+                self.go_anywhere();
+                return Goes::Anywhere;
+            }
+            _ => {}
         }
-        let mut to = Vec::new();
-        for pc in self.members(known) {
-            if let Some(target) = self.blocks.target(u64::from(pc)) {
-                to.push((pc, self.enter(target.block, stack.to_vec(), heights)));
+        let to = self.members(target);
+        let from = self.states[index as usize].block;
+        let shape = self.put_aside(shape, from);
+        for pc in &to {
+            if let Some(target) = self.blocks.target(u64::from(*pc)) {
+                self.enter(target.block, shape.clone());
             }
         }
         Goes::To(to)
     }
-}
 
-/// The abstract stack of a running block; what is below its entries is unknown.
-struct Stack {
-    entries: Vec<Known>,
-}
-
-impl Stack {
-    fn pop(&mut self) -> Known {
-        self.entries.pop().unwrap_or(Known::Unknown)
-    }
-
-    fn reach(&mut self, depth: usize) {
-        while self.entries.len() < depth {
-            self.entries.insert(0, Known::Unknown);
+    fn go_anywhere(&mut self) {
+        if self.any_jump {
+            return;
+        }
+        self.any_jump = true;
+        for block in 0..self.blocks.blocks.len() as u32 {
+            if self.blocks.blocks[block as usize].jumpdest {
+                let shape = Shape {
+                    entries: Vec::new(),
+                    tail: Tail::Unknown,
+                    heights: (0, STACK_LIMIT),
+                };
+                self.enter(block, shape);
+            }
         }
     }
 
-    fn step(&mut self, blocks: &Blocks<'_>, instruction: crate::blocks::Instruction) {
-        let row = instruction.row;
-        match row.op {
-            Op::Push => {
-                let word = blocks.immediate(instruction).as_u64();
-                let known = word.and_then(|word| u32::try_from(word).ok());
-                self.entries.push(known.map_or(Known::Unknown, Known::Pushed));
+    /// Returns to a site: its own stack, and above it what the callee leaves.
+    fn give_back(&mut self, site: u32, shape: &Shape) -> u32 {
+        let Site { block, returns, below, .. } = &self.sites[site as usize];
+        let (block, returns, mut back) = (*block, *returns, below.clone());
+        let above = shape.entries.len() as u16;
+        back.heights.0 = (back.heights.0 + above).min(STACK_LIMIT);
+        back.heights.1 = (back.heights.1 + above).min(STACK_LIMIT);
+        back.entries.extend(shape.entries.iter().map(|entry| match entry {
+            Known::Return => Known::Pushed(returns),
+            other => *other,
+        }));
+        if let Some(target) = self.blocks.target(u64::from(returns)) {
+            // What returns here may be a callee of somebody further out.
+            let back = self.put_aside(back, block);
+            self.enter(target.block, back);
+        }
+        returns
+    }
+
+    /// Makes a call site of a jump, if there is a possible return address on the stack.
+    fn put_aside(&mut self, mut shape: Shape, block: u32) -> Shape {
+        let place = shape.entries.iter().rposition(|entry| {
+            matches!(entry, Known::Pushed(pc) if self.blocks.target(u64::from(*pc)).is_some())
+        });
+        let Some(place) = place else { return shape };
+        let Known::Pushed(returns) = shape.entries[place] else { return shape };
+        // Above it another return address would lose its tail.
+        let above: Vec<Known> = shape.entries[place + 1..].to_vec();
+        let mut entries = alloc::vec![Known::Return];
+        for entry in above {
+            entries.push(self.without_return(entry, shape.tail));
+        }
+        let heights = shape.heights;
+        let gone = entries.len() as u16;
+        shape.entries.truncate(place);
+        shape.heights = (heights.0.saturating_sub(gone), heights.1.saturating_sub(gone));
+        let key = (block, returns, place as u32);
+        let site = if let Some(site) = self.site_keys.get(&key) {
+            *site
+        } else {
+            let site = self.sites.len() as u32;
+            self.site_keys.insert(key, site);
+            self.sites.push(Site { block, returns, below: shape.clone(), users: Vec::new() });
+            site
+        };
+        let mut below = self.sites[site as usize].below.clone();
+        if self.join(&mut below, shape, below_often(&self.sites[site as usize])) {
+            for user in self.sites[site as usize].users.clone() {
+                self.enqueue(user);
             }
-            Op::Pc => self.entries.push(Known::Number(instruction.pc)),
-            Op::Dup => {
-                let n = arity(instruction.byte);
-                self.reach(n);
-                self.entries.push(self.entries[self.entries.len() - n]);
-            }
-            Op::Swap => {
-                let n = arity(instruction.byte);
-                self.reach(n + 1);
-                let top = self.entries.len() - 1;
-                self.entries.swap(top, top - n);
-            }
-            Op::Add | Op::Sub | Op::And | Op::Or | Op::Xor | Op::Shl | Op::Shr | Op::Mul => {
-                let (a, b) = (self.pop(), self.pop());
-                self.entries.push(fold(row.op, a, b));
-            }
-            _ => {
-                for _ in 0..row.pops {
-                    self.pop();
-                }
-                for _ in 0..row.pushes {
-                    self.entries.push(Known::Unknown);
-                }
-            }
+        }
+        self.sites[site as usize].below = below;
+        let id = self.sets.intern(alloc::vec![site]);
+        Shape { entries, tail: Tail::Sites(id), heights }
+    }
+}
+
+/// Sites of recursions grow until they are widened with the states that they come from.
+fn below_often(_: &Site) -> bool {
+    false
+}
+
+/// Sets, each kept once.
+#[derive(Debug, Default)]
+struct Interner {
+    list: Vec<Vec<u32>>,
+    ids: BTreeMap<Vec<u32>, u32>,
+}
+
+impl Interner {
+    fn intern(&mut self, set: Vec<u32>) -> u32 {
+        let list = &mut self.list;
+        *self.ids.entry(set).or_insert_with_key(|set| {
+            list.push(set.clone());
+            list.len() as u32 - 1
+        })
+    }
+}
+
+/// Interprets an instruction on entries that are enough for it.
+fn step(entries: &mut Vec<Known>, blocks: &Blocks<'_>, instruction: Instruction) {
+    let row = instruction.row;
+    let n = arity(instruction.byte);
+    let top = entries.len();
+    match row.op {
+        Op::Push => {
+            let word = blocks.immediate(instruction).as_u64();
+            let known = word.and_then(|word| u32::try_from(word).ok());
+            entries.push(known.map_or(Known::Unknown, Known::Pushed));
+        }
+        Op::Pc => entries.push(Known::Number(instruction.pc)),
+        Op::Dup => entries.push(entries[top - n]),
+        Op::Swap => entries.swap(top - 1, top - 1 - n),
+        Op::Add | Op::Sub | Op::And | Op::Or | Op::Xor | Op::Shl | Op::Shr | Op::Mul => {
+            let a = entries.pop().unwrap_or(Known::Unknown);
+            let b = entries.pop().unwrap_or(Known::Unknown);
+            entries.push(fold(row.op, a, b));
+        }
+        _ => {
+            entries.truncate(top - usize::from(row.pops));
+            entries.extend(core::iter::repeat_n(Known::Unknown, usize::from(row.pushes)));
         }
     }
 }
@@ -444,14 +673,13 @@ mod tests {
     }
 
     #[test]
-    fn a_return_to_two_callers_resolves_in_each_context() {
+    fn a_return_to_two_callers_resolves() {
         // PUSH 6; PUSH f; JUMP (0..5) pad; 6: JUMPDEST PUSH 12 PUSH f JUMP; 12: JUMPDEST STOP; f=14: JUMPDEST JUMP
         let code =
             [0x60, 6, 0x60, 14, 0x56, 0x00, 0x5b, 0x60, 12, 0x60, 14, 0x56, 0x5b, 0x00, 0x5b, 0x56];
         let found = jumps(&code);
-        let returns: Vec<_> = found.iter().filter(|(block, _)| *block == 3).collect();
-        assert_eq!(returns.len(), 2);
-        assert!(returns.iter().all(|(_, goes)| matches!(goes, Goes::To(to) if to.len() == 1)));
+        let returns: Vec<_> = found.iter().filter(|(block, _)| *block == 4).collect();
+        assert_eq!(returns, [&(4, Goes::To(alloc::vec![6, 12]))]);
     }
 
     #[test]
@@ -464,6 +692,6 @@ mod tests {
     #[test]
     fn a_jump_into_push_data_halts() {
         // PUSH 4 JUMP PUSH1 5b
-        assert_eq!(jumps(&[0x60, 4, 0x56, 0x60, 0x5b]), [(0, Goes::To(Vec::new()))]);
+        assert_eq!(jumps(&[0x60, 4, 0x56, 0x60, 0x5b]), [(0, Goes::To(alloc::vec![4]))]);
     }
 }

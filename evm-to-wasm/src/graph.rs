@@ -99,7 +99,7 @@ impl Graph {
             let node = &mut nodes[place];
             node.heights.0 = node.heights.0.min(state.heights.0);
             node.heights.1 = node.heights.1.max(state.heights.1);
-            if state.fall.is_some()
+            if state.falls
                 && let Some(target) = blocks.fall(state.block)
             {
                 let pc = blocks.blocks[target.block as usize].pc;
@@ -111,7 +111,7 @@ impl Graph {
                 Some(Goes::Anywhere) => jumps[place] = None,
                 Some(Goes::To(to)) => {
                     if let Some(edges) = &mut jumps[place] {
-                        edges.extend(to.iter().filter_map(|(pc, _)| edge(*pc)));
+                        edges.extend(to.iter().filter_map(|pc| edge(*pc)));
                     }
                 }
             }

@@ -27,6 +27,8 @@ mod range;
 pub mod runtime;
 mod simplify;
 mod word;
+#[cfg(test)]
+mod tests;
 
 use alloc::string::String;
 

@@ -181,7 +181,9 @@ fn assemble(blocks: &Blocks<'_>, lowered: &Lowered, options: &Options) -> Compil
     functions.function(types.index(&[], &[]));
     let enter = linked.index(Function::Enter);
     let halt = linked.index(Function::Halt);
-    code.raw(&run(lowered, first_part, enter, halt));
+    // A contract that begins with a run of JUMPDESTs pays for those before its first block.
+    let sled = blocks.target(0).map_or(0, |target| target.gas);
+    code.raw(&run(lowered, first_part, enter, halt, sled));
 
     let report = report(blocks, lowered, runtime_bytes, code.byte_len());
     let mut module = Module::new();
@@ -227,7 +229,7 @@ fn assemble(blocks: &Blocks<'_>, lowered: &Lowered, options: &Options) -> Compil
 }
 
 /// The body of `run`: enters the frame, then calls part after part.
-fn run(lowered: &Lowered, first_part: u32, enter: u32, halt: u32) -> Vec<u8> {
+fn run(lowered: &Lowered, first_part: u32, enter: u32, halt: u32, sled: u32) -> Vec<u8> {
     let mut bytes = Vec::new();
     let locals: [(u32, ValType); 3] = [(1, ValType::I32), (1, ValType::I64), (1, ValType::I32)];
     locals.len().encode(&mut bytes);
@@ -246,6 +248,9 @@ fn run(lowered: &Lowered, first_part: u32, enter: u32, halt: u32) -> Vec<u8> {
     let mut sink = InstructionSink::new(&mut bytes);
     sink.call(enter).local_tee(1).i64_const(0).i64_lt_s().if_(BlockType::Empty);
     sink.call(halt).return_().end();
+    if sled > 0 {
+        sink.local_get(1).i64_const(i64::from(sled)).i64_sub().local_set(1);
+    }
     // The entry of the contract is the first node of the first part.
     sink.i32_const(lowered.ids.first().copied().unwrap_or(0) as i32).local_set(0);
     let call = |sink: &mut InstructionSink<'_>, part: usize| {

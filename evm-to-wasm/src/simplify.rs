@@ -126,6 +126,12 @@ pub fn simplify(ir: &Ir, op: Op, operands: &[V]) -> Simpler {
             }
             _ => Simpler::No,
         },
+        (Op::Byte, _) if a.is_some_and(|index| index >= Word::from(32)) => {
+            Simpler::Const(Word::ZERO)
+        }
+        (Op::Shl | Op::Shr, _) if a.is_some_and(|by| by.shift_amount() == 256) => {
+            Simpler::Const(Word::ZERO)
+        }
         (Op::Shl | Op::Shr | Op::Sar, &[_, y]) if a == Some(Word::ZERO) => Simpler::Is(y),
         (Op::Sar, &[x, y]) if !range_of(1).high.is_negative() => Simpler::Is2(0x1c, x, y),
         (Op::Sdiv, &[x, y]) if both_positive(range_of(0), range_of(1)) => Simpler::Is2(0x04, x, y),

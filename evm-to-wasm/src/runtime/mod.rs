@@ -22,7 +22,6 @@ mod memory;
 mod shifts;
 mod storage;
 mod table;
-mod words;
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;

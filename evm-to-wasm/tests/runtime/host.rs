@@ -10,8 +10,9 @@ use evm_to_wasm::runtime::{
 use evm_to_wasm::{Keccak, abi};
 use revm::primitives::U256;
 use wasm_encoder::{
-    CodeSection, DataCountSection, DataSection, EntityType, ExportKind, ExportSection,
-    FunctionSection, GlobalSection, ImportSection, MemorySection, MemoryType, Module, TypeSection,
+    CodeSection, ConstExpr, DataCountSection, DataSection, EntityType, ExportKind, ExportSection,
+    FunctionSection, GlobalSection, GlobalType, ImportSection, MemorySection, MemoryType, Module,
+    TypeSection, ValType,
 };
 use wasmi::{Caller, Engine, Instance, Linker, Memory, Store, Val};
 
@@ -41,7 +42,7 @@ fn assemble(linked: &Linked, functions: &[Function]) -> Vec<u8> {
     let (mut declared, mut bodies) = (FunctionSection::new(), CodeSection::new());
     for (function, body) in linked.functions() {
         declared.function(kind(function.signature()));
-        bodies.function(body);
+        bodies.function(&super::count::counted(body, Global::COUNT));
     }
     let mut memories = MemorySection::new();
     memories.memory(MemoryType {
@@ -53,8 +54,11 @@ fn assemble(linked: &Linked, functions: &[Function]) -> Vec<u8> {
     });
     let mut globals = GlobalSection::new();
     declare_globals(&mut globals);
+    let kind = GlobalType { val_type: ValType::I64, mutable: true, shared: false };
+    globals.global(kind, &ConstExpr::i64_const(0));
     let mut exports = ExportSection::new();
     exports.export("memory", ExportKind::Memory, 0);
+    exports.export("operators", ExportKind::Global, Global::COUNT);
     for global in Global::ALL {
         exports.export(&format!("{global:?}"), ExportKind::Global, global.index());
     }
@@ -85,7 +89,7 @@ fn engine() -> &'static (Engine, [wasmi::Module; 2]) {
     static ENGINE: OnceLock<(Engine, [wasmi::Module; 2])> = OnceLock::new();
     ENGINE.get_or_init(|| {
         let mut config = wasmi::Config::default();
-        config.wasm_wide_arithmetic(true).consume_fuel(true);
+        config.wasm_wide_arithmetic(true);
         let engine = Engine::new(&config);
         let modules = [Keccak::Own, Keccak::Host].map(|keccak| {
             wasmi::Module::new(&engine, module(keccak)).expect("the runtime is valid")
@@ -222,7 +226,6 @@ impl Frame {
     pub fn instance(keccak: Keccak) -> Self {
         let (engine, modules) = engine();
         let mut store = Store::new(engine, Host::default());
-        store.set_fuel(u64::MAX / 2).expect("it is metered");
         let mut linker = Linker::new(engine);
         link(&mut linker).expect("each name once");
         let module = &modules[usize::from(keccak == Keccak::Host)];
@@ -316,11 +319,16 @@ impl Frame {
         (word(&results), last(&results))
     }
 
-    /// Operators that a call costs, as wasmi counts them.
-    pub fn operators(&mut self, function: Function, arguments: &[Val]) -> u64 {
-        let before = self.store.get_fuel().expect("it is metered");
+    /// Operators that a call executes, counted as in `count`.
+    pub fn operators(&mut self, function: Function, arguments: &[Val]) -> i64 {
+        let before = self.count();
         self.call(function, arguments);
-        before - self.store.get_fuel().expect("it is metered")
+        self.count() - before
+    }
+
+    fn count(&self) -> i64 {
+        let global = self.instance.get_global(&self.store, "operators").expect("exported");
+        global.get(&self.store).i64().expect("an i64")
     }
 
     /// A global of the runtime.

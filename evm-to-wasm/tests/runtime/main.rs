@@ -4,6 +4,7 @@
 //! Operands are edge values and random ones; `COTENANT_SEED` repeats a run.
 
 mod arithmetic;
+mod count;
 mod frame;
 mod host;
 mod keccak;

@@ -1,0 +1,273 @@
+//! Whole programs, compiled and under revm: result, output, gas left, refund, storage, logs.
+
+mod harness;
+
+use evm_to_wasm::Fork;
+use harness::{Case, Outcome, compare, engine};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+fn case(code: &str, calldata: &str, gas: u64) -> Case {
+    Case {
+        code: hex::decode(code.replace(' ', "")).expect("hex"),
+        calldata: hex::decode(calldata).expect("hex"),
+        gas,
+        ..Case::default()
+    }
+}
+
+#[test]
+fn nothing_stops() {
+    compare(&engine(), &case("", "", 100));
+}
+
+#[test]
+fn a_sum_is_returned() {
+    // 2 + 3 in memory, returned
+    let run = compare(&engine(), &case("6002600301 5f 52 6020 5f f3", "", 1000));
+    assert!(matches!(run.outcome, Outcome::Success { .. }));
+    for gas in 0..40 {
+        compare(&engine(), &case("6002600301 5f 52 6020 5f f3", "", gas));
+    }
+}
+
+#[test]
+fn a_loop_counts() {
+    // i = 10; do { i-- } while (i); return gas
+    let code = "600a 5b 6001 90 03 80 6002 57 5a 5f 52 6020 5f f3";
+    for gas in (0..400).step_by(7).chain([10_000]) {
+        compare(&engine(), &case(code, "", gas));
+    }
+}
+
+#[test]
+fn storage_is_read_and_written() {
+    let mut wanted = case("6001 54 6001 01 6001 55 6001 54 6002 55 5f 6001 55", "", 100_000);
+    wanted.storage.insert(1, 7);
+    let run = compare(&engine(), &wanted);
+    assert_eq!(run.yields, 2);
+    for gas in (2_000..40_000).step_by(977) {
+        wanted.gas = gas;
+        compare(&engine(), &wanted);
+    }
+}
+
+#[test]
+fn internal_functions_return() {
+    // f(x) = x + x, called twice from different heights, result returned
+    let code = "6003 6009 90 6017 56 00 5b 6005 6012 90 6017 56 00 5b 01 6020 56 5b 80 01 90 56 00000000 \
+                5b 5f 52 6020 5f f3";
+    compare(&engine(), &case(code, "", 100_000));
+}
+
+#[test]
+fn fixtures_run_right() {
+    let Ok(folder) = std::env::var("COTENANT_EVM_VECTORS") else {
+        println!("COTENANT_EVM_VECTORS is not set: no fixtures (see README)");
+        return;
+    };
+    let engine = engine();
+    for name in ["fibonacci-calldata", "factorial", "hash_10k", "erc20_transfer", "snailtracer"] {
+        let path = format!("{folder}/bench/fixtures/{name}.json");
+        let text = std::fs::read_to_string(&path).expect("the fixture");
+        let json: serde_json::Value = serde_json::from_str(&text).expect("json");
+        let unit = json.as_object().expect("an object").values().next().expect("one");
+        let pre = &unit["pre"]["0xcccccccccccccccccccccccccccccccccccccccc"];
+        let bytes = |value: &serde_json::Value| {
+            let value = value.as_array().map_or(value, |list| &list[0]);
+            hex::decode(value.as_str().expect("text").trim_start_matches("0x")).expect("hex")
+        };
+        let transaction = match &unit["transaction"] {
+            serde_json::Value::Array(list) => &list[0],
+            one => one,
+        };
+        let case = Case {
+            code: bytes(&pre["code"]),
+            calldata: bytes(&transaction["data"]),
+            gas: 1 << 40,
+            ..Case::default()
+        };
+        let start = std::time::Instant::now();
+        let compiled = evm_to_wasm::compile(&case.code, &evm_to_wasm::Options::default());
+        let compiling = start.elapsed();
+        let run = compare(&engine, &case);
+        let Outcome::Success { gas_left, .. } = run.outcome else { panic!("{name} failed") };
+        let used = case.gas - gas_left;
+        println!(
+            "{name}: {used} gas, {} fuel ({:.2} a gas), {} yields, {} -> {} bytes (code {}), compiled in {compiling:?}",
+            run.fuel,
+            run.fuel as f64 / used as f64,
+            run.yields,
+            case.code.len(),
+            compiled.wasm.len(),
+            compiled.report.code_bytes,
+        );
+        println!("{:?}", compiled.report);
+    }
+}
+
+fn seed() -> u64 {
+    let seed = std::env::var("COTENANT_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = seed.unwrap_or(20_261_121);
+    println!("COTENANT_SEED={seed}");
+    seed
+}
+
+/// A word at an edge, as a PUSH.
+fn push_edge(random: &mut StdRng, code: &mut Vec<u8>) {
+    let mut word = [0_u8; 32];
+    match random.random_range(0..10) {
+        0 => {
+            code.push(0x5f);
+            return;
+        }
+        1 => word = [0xff; 32],
+        2 => word[random.random_range(0..32)] = 1 << random.random_range(0..8),
+        3 => {
+            word[0] = 0x80;
+        }
+        4 => {
+            let from = random.random_range(0..32);
+            word[from..].fill(0xff);
+        }
+        5 => word[24..].copy_from_slice(&random.random::<u64>().to_be_bytes()),
+        6 => word[31] = random.random(),
+        7 => {
+            word = [0xff; 32];
+            word[31] = random.random();
+        }
+        8 => word[16..].copy_from_slice(&random.random::<u128>().to_be_bytes()),
+        _ => random.fill(&mut word),
+    }
+    let skip = word.iter().take_while(|byte| **byte == 0).count().min(31);
+    code.push(0x7f - skip as u8);
+    code.extend_from_slice(&word[skip..]);
+}
+
+/// Straight-line arithmetic over edge values, half of them unknown to the compiler.
+#[test]
+fn arithmetic_agrees_with_revm() {
+    let engine = engine();
+    let mut random = StdRng::seed_from_u64(seed());
+    let rounds = 3_000;
+    let ops = [
+        1, 2, 3, 4, 5, 6, 7, 8, 9, 0xa, 0xb, 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18,
+        0x19, 0x1a, 0x1b, 0x1c, 0x1d, 0x1e,
+    ];
+    for _ in 0..rounds {
+        let mut code = Vec::new();
+        let mut height = 0;
+        let mut calldata = Vec::new();
+        for _ in 0..random.random_range(4..40) {
+            if height < 3 || random.random_range(0..3) == 0 {
+                let start = code.len();
+                push_edge(&mut random, &mut code);
+                if random.random() {
+                    // Through calldata the compiler does not know it.
+                    let pushed = code.split_off(start);
+                    let place = calldata.len();
+                    calldata.extend(vec![0; 32 - (pushed.len() - 1)]);
+                    calldata.extend(&pushed[1..]);
+                    code.extend([0x61, (place >> 8) as u8, place as u8, 0x35]);
+                    if random.random_range(0..3) == 0 {
+                        let mask = random.random_range(0..3) * 8 + 8;
+                        code.push(0x5f + mask);
+                        code.extend(vec![0xff; usize::from(mask)]);
+                        code.push(0x16);
+                    }
+                }
+                height += 1;
+            } else if random.random_range(0..4) == 0 {
+                code.push(0x7f + random.random_range(1..=height.min(16)) as u8);
+                height += 1;
+            } else {
+                let op = ops[random.random_range(0..ops.len())];
+                code.push(op);
+                height -= match op {
+                    0x15 | 0x19 | 0x1e => 0,
+                    8 | 9 => 2,
+                    _ => 1,
+                };
+            }
+        }
+        // Everything on the stack into memory.
+        for place in 0..height {
+            code.extend([0x61, 0, 0, 0x52]);
+            let at = code.len() - 3;
+            code[at] = ((place * 32) >> 8) as u8;
+            code[at + 1] = (place * 32) as u8;
+        }
+        code.extend([0x61, (height * 32 >> 8) as u8, (height * 32) as u8, 0x5f, 0xf3]);
+        let case = Case { code, calldata, gas: 1_000_000, fork: Fork::Osaka, ..Case::default() };
+        let run = compare(&engine, &case);
+        assert!(matches!(run.outcome, Outcome::Success { .. }));
+    }
+    println!("{rounds} programs");
+}
+
+/// Random bytecode that tends to make sense, at random gas limits.
+#[test]
+fn random_bytecode_agrees_with_revm() {
+    let engine = engine();
+    let mut random = StdRng::seed_from_u64(seed());
+    let (mut ended, mut reverted, mut halted, mut unsupported) = (0, 0, 0, 0);
+    for _ in 0..6_000 {
+        let case = random_case(&mut random);
+        match compare(&engine, &case).outcome {
+            Outcome::Success { .. } => ended += 1,
+            Outcome::Revert { .. } => reverted += 1,
+            Outcome::Halt => halted += 1,
+            _ => unsupported += 1,
+        }
+    }
+    println!("{ended} ended, {reverted} reverted, {halted} halted, {unsupported} call");
+    assert!(ended > 500, "too few programs come to an end");
+}
+
+fn random_case(random: &mut StdRng) -> Case {
+    let blocks = random.random_range(1..8);
+    let mut code: Vec<u8> = Vec::new();
+    let mut starts = Vec::new();
+    let mut fixes = Vec::new();
+    for _ in 0..blocks {
+        starts.push(code.len());
+        code.push(0x5b);
+        for _ in 0..random.random_range(0..25) {
+            match random.random_range(0..20) {
+                0..=5 => push_edge(random, &mut code),
+                6..=7 => code.extend([0x60, random.random_range(0..0xff)]),
+                8..=9 => code.push(random.random_range(0x80..0x88)),
+                10..=11 => code.push(random.random_range(0x90..0x97)),
+                12 => code.push(random.random_range(0x50..0x5f)),
+                13 => code.extend([0x60, random.random::<u8>() & 0x7f, 0x52]),
+                14 => code.extend([0x60, random.random::<u8>() & 0x7f, 0x51]),
+                15 => code.push(random.random_range(0x30..0x4b)),
+                16 => {
+                    code.push(0x61);
+                    fixes.push(code.len());
+                    code.extend([0, 0, [0x56, 0x57][random.random_range(0..2)]]);
+                }
+                17 => code.push(random.random()),
+                _ => code.push(random.random_range(1..0x1f)),
+            }
+        }
+        if random.random_range(0..3) == 0 {
+            code.push([0x00, 0xf3, 0xfd, 0x56, 0x57][random.random_range(0..5)]);
+        }
+    }
+    for fix in fixes {
+        let target = starts[random.random_range(0..starts.len())];
+        code[fix..fix + 2].copy_from_slice(&(target as u16).to_be_bytes());
+    }
+    let gas = match random.random_range(0..3) {
+        0 => random.random_range(0..500),
+        1 => random.random_range(0..30_000),
+        _ => 200_000,
+    };
+    let fork = [Fork::Cancun, Fork::Prague, Fork::Osaka][random.random_range(0..3)];
+    // From Prague on calldata has a floor of gas of its own (EIP-7623), which small limits are below.
+    let bytes = if fork == Fork::Cancun { random.random_range(0..100) } else { 0 };
+    let calldata = (0..bytes).map(|_| random.random()).collect();
+    let storage = (0..4).map(|slot| (slot, random.random_range(0..3))).collect();
+    Case { code, calldata, gas, storage, fork }
+}
