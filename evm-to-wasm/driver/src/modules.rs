@@ -200,8 +200,8 @@ impl Modules {
     /// # Errors
     /// No such protocol.
     pub fn new(options: ModuleOptions) -> Result<Rc<Self>, UnknownProtocol> {
-        let mut schedule =
-            without_length_limits(&Schedule::for_protocol(cotenant_gas::FEATURES_PROTOCOL)?);
+        let near = Schedule::for_protocol(cotenant_gas::FEATURES_PROTOCOL)?;
+        let mut schedule = without_length_limits(&near);
         if options.prices == Prices::Operators {
             schedule = Arc::new(operators_alone(&schedule));
         }
