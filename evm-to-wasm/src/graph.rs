@@ -132,6 +132,8 @@ impl Graph {
                 continue;
             }
             nodes[place].jump = Some(match edges {
+                // There may be nowhere to go.
+                None if blocks.jumpdests().next().is_none() => Jump::Nowhere,
                 None => Jump::Anywhere,
                 Some(mut edges) => {
                     edges.sort_unstable();
