@@ -285,9 +285,7 @@ impl<'a, 'b> Interpreter<'a, 'b> {
         self.truncate(&mut other, common);
         let tail = match (mine.tail, other.tail) {
             (a, b) if a == b => a,
-            (Tail::Sites(a), Tail::Sites(b)) => {
-                self.union(a, b).map_or(Tail::Unknown, Tail::Sites)
-            }
+            (Tail::Sites(a), Tail::Sites(b)) => self.union(a, b).map_or(Tail::Unknown, Tail::Sites),
             _ => Tail::Unknown,
         };
         if tail == Tail::Unknown {
@@ -490,9 +488,28 @@ impl<'a, 'b> Interpreter<'a, 'b> {
             }
             (Known::Unknown | Known::Return, _) => {
                 #[cfg(test)]
-                if !self.any_jump { extern crate std; let b=self.states[index as usize].block; std::println!("FIRST {:x} target {target:?} entry {:?} exit {shape:?}", self.blocks.blocks[b as usize].pc, self.states[index as usize].shape);
-                  for st in &self.states { if st.block==b { std::println!("   {:?}", st.shape); } }
-                  if let Tail::Sites(id) = self.states[index as usize].shape.tail { for s in &self.sets.list[id as usize] { std::println!("  site {:x} {:?}", self.sites[*s as usize].returns, self.sites[*s as usize].below); } }
+                if !self.any_jump {
+                    extern crate std;
+                    let b = self.states[index as usize].block;
+                    std::println!(
+                        "FIRST {:x} target {target:?} entry {:?} exit {shape:?}",
+                        self.blocks.blocks[b as usize].pc,
+                        self.states[index as usize].shape
+                    );
+                    for st in &self.states {
+                        if st.block == b {
+                            std::println!("   {:?}", st.shape);
+                        }
+                    }
+                    if let Tail::Sites(id) = self.states[index as usize].shape.tail {
+                        for s in &self.sets.list[id as usize] {
+                            std::println!(
+                                "  site {:x} {:?}",
+                                self.sites[*s as usize].returns,
+                                self.sites[*s as usize].below
+                            );
+                        }
+                    }
                 }
                 self.go_anywhere();
                 return Goes::Anywhere;
@@ -517,11 +534,8 @@ impl<'a, 'b> Interpreter<'a, 'b> {
         self.any_jump = true;
         for block in 0..self.blocks.blocks.len() as u32 {
             if self.blocks.blocks[block as usize].jumpdest {
-                let shape = Shape {
-                    entries: Vec::new(),
-                    tail: Tail::Unknown,
-                    heights: (0, STACK_LIMIT),
-                };
+                let shape =
+                    Shape { entries: Vec::new(), tail: Tail::Unknown, heights: (0, STACK_LIMIT) };
                 self.enter(block, shape);
             }
         }

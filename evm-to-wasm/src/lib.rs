@@ -6,7 +6,7 @@
 //!
 //! The way of the code, a file a step: `blocks` decodes, `analysis` finds where jumps go, `graph` makes nodes,
 //! `flow` their order, dominators, regions and parts, `build` the intermediate form (`ir`) with `simplify` and
-//! `range`, `lower` the bodies, `module` the module. `docs/evm/compiler.md` walks through it.
+//! `range`, `lower` the bodies, `module` the module.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -27,8 +27,6 @@ mod range;
 pub mod runtime;
 mod simplify;
 mod word;
-#[cfg(test)]
-mod tests;
 
 use alloc::string::String;
 
