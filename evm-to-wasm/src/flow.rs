@@ -12,7 +12,7 @@
 use alloc::vec::Vec;
 
 use crate::blocks::Blocks;
-use crate::graph::{Graph, Jump};
+use crate::graph::Graph;
 
 /// Rounds of making more nodes dispatched, before all of them are.
 const ROUNDS: usize = 24;
@@ -367,9 +367,4 @@ impl Flow {
         }
         changed
     }
-}
-
-/// Whether any jump of the graph is dynamic.
-pub fn has_dynamic_jumps(graph: &Graph) -> bool {
-    graph.nodes.iter().any(|node| matches!(node.jump, Some(Jump::Among(_) | Jump::Anywhere)))
 }

@@ -100,8 +100,6 @@ pub struct Ir {
     pub phis: Vec<Phi>,
     /// Bodies of the nodes.
     pub bodies: Vec<Body>,
-    /// What each value was replaced by.
-    pub replaced: Vec<V>,
 }
 
 impl Ir {
@@ -111,21 +109,12 @@ impl Ir {
         self.defs.push(def);
         self.ranges.push(range);
         self.homes.push(home);
-        self.replaced.push(value);
         value
     }
 
     /// A constant.
     pub fn constant(&mut self, word: Word) -> V {
         self.value(Def::Const(word), 0, Range::exactly(word))
-    }
-
-    /// What stands for a value now.
-    pub fn resolve(&self, mut value: V) -> V {
-        while self.replaced[value.0 as usize] != value {
-            value = self.replaced[value.0 as usize];
-        }
-        value
     }
 
     /// How a value comes about.
@@ -182,31 +171,6 @@ impl Ir {
             Def::Inst { op: Op::Gas | Op::Msize | Op::Returndatasize, .. } => true,
             _ => self.is_pure(value),
         }
-    }
-
-    /// Replaces operands everywhere by what stands for them.
-    pub fn resolve_all(&mut self) {
-        for place in 0..self.arguments.len() {
-            self.arguments[place] = self.resolve(self.arguments[place]);
-        }
-        for place in 0..self.phis.len() {
-            for operand in 0..self.phis[place].operands.len() {
-                let value = self.phis[place].operands[operand].1;
-                self.phis[place].operands[operand].1 = self.resolve(value);
-            }
-        }
-        let mut bodies = core::mem::take(&mut self.bodies);
-        for body in &mut bodies {
-            for list in [&mut body.operands, &mut body.exit] {
-                for value in list {
-                    *value = self.resolve(*value);
-                }
-            }
-            for list in [&mut body.phis, &mut body.items] {
-                list.retain(|value| self.replaced[value.0 as usize] == *value);
-            }
-        }
-        self.bodies = bodies;
     }
 }
 

@@ -9,6 +9,10 @@
 //! `range`, `lower` the bodies, `module` the module.
 #![no_std]
 #![forbid(unsafe_code)]
+#![allow(
+    clippy::needless_range_loop,
+    reason = "the limbs of several words are walked by their place"
+)]
 
 extern crate alloc;
 

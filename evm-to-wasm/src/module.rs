@@ -96,7 +96,7 @@ fn lower_all(blocks: &Blocks<'_>) -> Lowered {
             return Lowered { graph, flow, ir, ids, parts, needed };
         }
         if largest > BODY_BYTES_MAX {
-            limits.weight = limits.weight / 2;
+            limits.weight /= 2;
         } else {
             limits.single = true;
         }

@@ -158,11 +158,6 @@ impl Row {
                 | Op::Staticcall
         )
     }
-
-    /// Whether nothing runs after it in its block.
-    pub fn ends_block(&self) -> bool {
-        matches!(self.family, Family::Control) && self.op != Op::Jumpdest
-    }
 }
 
 /// The row of a byte; none if no supported fork defines it.

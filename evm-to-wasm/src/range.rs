@@ -58,11 +58,6 @@ impl Range {
     pub fn only(self) -> Option<Word> {
         (self.low == self.high).then_some(self.low)
     }
-
-    /// Everything in either.
-    pub fn union(self, other: Self) -> Self {
-        Self { low: self.low.min(other.low), high: self.high.max(other.high) }
-    }
 }
 
 /// What an instruction gives for operands in these ranges, the top of the stack first.

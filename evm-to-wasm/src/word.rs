@@ -195,18 +195,6 @@ impl Word {
         if self.is_negative() { rest.negate() } else { rest }
     }
 
-    /// EXP.
-    pub fn exp(self, exponent: Self) -> Self {
-        let (mut result, mut base) = (Self::from(1), self);
-        for bit in 0..exponent.bits() {
-            if exponent.bit(bit) == 1 {
-                result = result.mul(base);
-            }
-            base = base.mul(base);
-        }
-        result
-    }
-
     /// NOT.
     pub fn not(self) -> Self {
         Self(self.0.map(|limb| !limb))
@@ -319,6 +307,5 @@ mod tests {
         assert_eq!(Word::signextend(Word::from(0), Word::from(0x80)), Word::from(0x7f).not());
         assert_eq!(Word::byte(Word::from(31), Word::from(0x1234)), Word::from(0x34));
         assert_eq!(Word::mask(65), Word([u64::MAX, 1, 0, 0]));
-        assert_eq!(Word::from(3).exp(Word::from(5)), Word::from(243));
     }
 }

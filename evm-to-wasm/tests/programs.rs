@@ -197,7 +197,7 @@ fn arithmetic_agrees_with_revm() {
             code[at] = ((place * 32) >> 8) as u8;
             code[at + 1] = (place * 32) as u8;
         }
-        code.extend([0x61, (height * 32 >> 8) as u8, (height * 32) as u8, 0x5f, 0xf3]);
+        code.extend([0x61, ((height * 32) >> 8) as u8, (height * 32) as u8, 0x5f, 0xf3]);
         let case = Case { code, calldata, gas: 1_000_000, fork: Fork::Osaka, ..Case::default() };
         let run = compare(&engine, &case);
         assert!(matches!(run.outcome, Outcome::Success { .. }));

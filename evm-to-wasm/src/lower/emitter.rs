@@ -115,11 +115,6 @@ impl<'a> Emitter<'a> {
         self.sink().local_tee(local);
     }
 
-    /// A local of type i64 for use within one instruction; give it back with [`Self::release`].
-    pub fn temporary(&mut self) -> u32 {
-        self.take(1)
-    }
-
     /// A local of type i32 for use within one instruction.
     pub fn temporary_int(&mut self) -> u32 {
         self.take(0)

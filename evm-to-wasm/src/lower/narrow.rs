@@ -99,7 +99,7 @@ impl Emitter<'_> {
                 let index = self.constant(a).and_then(Word::as_u64).map_or(31, |i| i.min(31));
                 let bit = 248 - 8 * index as u32;
                 self.limb(b, (bit / 64) as usize);
-                if bit % 64 != 0 {
+                if !bit.is_multiple_of(64) {
                     self.long(u64::from(bit % 64));
                     self.sink().i64_shr_u();
                 }

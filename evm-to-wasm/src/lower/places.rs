@@ -192,7 +192,6 @@ pub fn places(
         ir,
         start: Vec::new(),
         loops: Vec::new(),
-        open: Vec::new(),
         intervals: Vec::new(),
         index: alloc::vec![u32::MAX; ir.defs.len()],
         depth: alloc::vec![0; ir.defs.len()],
@@ -209,8 +208,6 @@ struct Scan<'a> {
     start: Vec<u32>,
     /// Start, end and parent of each loop, in the order of their starts.
     loops: Vec<(u32, u32, u32)>,
-    /// Steps that are open: loops, by place; others.
-    open: Vec<u32>,
     intervals: Vec<Interval>,
     /// Interval of each value.
     index: Vec<u32>,

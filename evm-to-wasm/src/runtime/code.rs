@@ -97,11 +97,6 @@ impl<'a> Code<'a> {
         Local(self.taken - 1)
     }
 
-    /// Leaves the parameters alone.
-    pub(super) fn skip_parameters(&mut self) {
-        self.taken = self.parameters;
-    }
-
     /// The next four parameters.
     pub(super) fn parameter_word(&mut self) -> Word {
         Word(core::array::from_fn(|_| self.parameter()))
@@ -284,16 +279,15 @@ impl<'a> Code<'a> {
         store32 = i32_store
         store8 = i32_store8
         store8_long = i64_store8
-        store32_long = i64_store32
     }
 
     plain! {
         unreachable return_ drop select
         i32_eqz i32_eq i32_ne i32_lt_u i32_gt_u i32_le_u i32_ge_u i32_add i32_sub i32_mul i32_and i32_or
         i32_shl i32_shr_u i32_wrap_i64 i64_extend_i32_u
-        i64_eqz i64_eq i64_ne i64_lt_s i64_lt_u i64_gt_s i64_gt_u i64_le_s i64_le_u i64_ge_s i64_ge_u
+        i64_eqz i64_eq i64_ne i64_lt_s i64_lt_u i64_gt_u i64_le_s i64_le_u i64_ge_s i64_ge_u
         i64_clz i64_ctz i64_popcnt i64_add i64_sub i64_mul i64_div_u i64_rem_u i64_and i64_or i64_xor
-        i64_shl i64_shr_s i64_shr_u i64_rotl i64_rotr
-        i64_extend8_s i64_add128 i64_sub128 i64_mul_wide_u
+        i64_shl i64_shr_s i64_shr_u i64_rotl
+        i64_add128 i64_sub128 i64_mul_wide_u
     }
 }

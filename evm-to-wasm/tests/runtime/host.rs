@@ -135,7 +135,7 @@ pub fn message(bytes: &[u8]) -> (Request, Vec<u8>) {
     (request, rest.to_vec())
 }
 
-fn slice<'m>(memory: &'m mut [u8], at: u64, length: u64) -> &'m mut [u8] {
+fn slice(memory: &mut [u8], at: u64, length: u64) -> &mut [u8] {
     &mut memory[at as usize..][..length as usize]
 }
 

@@ -34,7 +34,7 @@ pub fn any(random: &mut StdRng) -> U256 {
             value ^ (((U256::ONE << length) - U256::ONE) << place)
         });
     }
-    value = value >> random.random_range(0..256);
+    value >>= random.random_range(0..256);
     match random.random_range(0..8) {
         0 => value.wrapping_neg(),
         1 => value.wrapping_add(U256::MAX >> random.random_range(0..256)),
