@@ -221,7 +221,8 @@ fn random_bytecode_agrees_with_revm() {
         }
     }
     println!("{ended} ended, {reverted} reverted, {halted} halted, {unsupported} call");
-    assert!(ended > 500, "too few programs come to an end");
+    // Most programs underflow: `tests/tests/evm_fuzz` has those that go further.
+    assert!(ended > 100, "too few programs come to an end");
 }
 
 fn random_case(random: &mut StdRng) -> Case {

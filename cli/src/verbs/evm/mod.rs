@@ -112,7 +112,7 @@ mod tests {
     fn bytecode_is_whole_bytes_of_hexadecimal_digits() {
         assert_eq!(bytecode("0x6001", 2).unwrap(), [0x60, 1]);
         assert_eq!(bytecode("6001\n", 2).unwrap(), [0x60, 1]);
-        assert_eq!(bytecode("", 2).unwrap(), []);
+        assert!(bytecode("", 2).unwrap().is_empty());
         for (text, code, exit) in [
             ("600", "OddHex", Exit::Usage),
             ("0x60zz", "NotHex", Exit::Usage),
