@@ -6,7 +6,7 @@
 //! it is first seen, init code too. Never true here: a module that is trusted with anything but its own frame,
 //! or a frame of the EVM that is a frame of this thread's native stack.
 //!
-//! [`statetest`] runs Ethereum's state tests this way, [`bench`] measures.
+//! [`statetest`] runs Ethereum's state tests this way, [`mod@bench`] measures.
 #![forbid(unsafe_code)]
 
 pub mod bench;

@@ -22,7 +22,7 @@ const CALLER: [u8; 20] = [0x11; 20];
 const CONTRACT: [u8; 20] = [0xcc; 20];
 const CALLER_BALANCE: u128 = 1 << 100;
 /// Page and time limits of a run: fuel of wasmi.
-const FUEL: u64 = 40_000_000_000;
+const FUEL: u64 = 1 << 62;
 
 /// What a frame starts from.
 #[derive(Clone, Debug, Default)]
