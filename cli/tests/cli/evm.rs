@@ -4,7 +4,7 @@ use crate::{Folder, keys, sorted};
 use serde_json::json;
 
 /// Stores 1 in slot 0 and returns the word 7.
-const CODE: &str = "60016000556007600052602060006000f3";
+const CODE: &str = "6001600055600760005260206000f3";
 
 #[test]
 fn bytecode_that_is_none_is_refused() {
