@@ -8,7 +8,7 @@ use anyhow::Result;
 use cotenant_host::engine::EngineKind;
 use evm_driver::{ModuleOptions, Modules, Ran, World, spec_of_fork};
 use revm::context::TxEnv;
-use revm::context::result::{ExecutionResult, HaltReason};
+use revm::context::result::ExecutionResult;
 use revm::primitives::{Address, Bytes, TxKind, U256};
 use serde::Serialize;
 
@@ -102,7 +102,6 @@ pub(super) fn run(what: What, how: How, engine: EngineKind, console: &Console) -
     }
     Ok(match result {
         ExecutionResult::Success { .. } => Exit::Fine,
-        ExecutionResult::Halt { reason: HaltReason::OutOfGas(_), .. } => Exit::Limit,
         _ => Exit::Contract,
     })
 }
