@@ -467,11 +467,16 @@ impl Writer {
     }
 }
 
-/// Contracts of the benchmark fixtures with their calldata.
+/// Contracts of the benchmark fixtures with their calldata; one of our own where nobody said where the fixtures are
+/// and they are not beside the project.
 pub fn contracts() -> Vec<(Vec<u8>, Vec<u8>)> {
-    let folder = std::env::var_os("COTENANT_EVM_VECTORS").map(PathBuf::from);
+    let said = std::env::var_os("COTENANT_EVM_VECTORS").map(PathBuf::from);
     let beside = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/evm"));
-    let folder = folder.unwrap_or(beside).join("bench/fixtures");
+    let folder = said.clone().unwrap_or(beside).join("bench/fixtures");
+    if said.is_none() && !folder.is_dir() {
+        eprintln!("no fixtures in {}: a contract of a few bytes stands in", folder.display());
+        return vec![(vec![op::CALLDATASIZE, op::PUSH0, op::SSTORE, op::STOP], vec![0; 32])];
+    }
     assert!(
         folder.is_dir(),
         "{} is not there: put revmc's fixtures (github.com/paradigmxyz/revmc, MIT) into bench/fixtures of \
