@@ -467,15 +467,15 @@ impl Writer {
     }
 }
 
-/// Contracts of the benchmark fixtures with their calldata; one of our own where nobody said where the fixtures are
-/// and they are not beside the project.
+/// Contracts of the benchmark fixtures with their calldata; none where nobody said where the fixtures are and they
+/// are not beside the project.
 pub fn contracts() -> Vec<(Vec<u8>, Vec<u8>)> {
     let said = std::env::var_os("COTENANT_EVM_VECTORS").map(PathBuf::from);
     let beside = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/evm"));
     let folder = said.clone().unwrap_or(beside).join("bench/fixtures");
     if said.is_none() && !folder.is_dir() {
-        eprintln!("no fixtures in {}: a contract of a few bytes stands in", folder.display());
-        return vec![(vec![op::CALLDATASIZE, op::PUSH0, op::SSTORE, op::STOP], vec![0; 32])];
+        eprintln!("no fixtures in {}: name their folder in COTENANT_EVM_VECTORS", folder.display());
+        return Vec::new();
     }
     assert!(
         folder.is_dir(),
