@@ -124,7 +124,7 @@ impl Builder<'_, '_> {
             self.checked[place] = (0, 0);
             return phis;
         }
-        let dominator = self.flow.dominator[place];
+        let dominator = self.flow.dominators.immediate[place];
         if dominator != NONE && self.flow.head[dominator as usize] == self.flow.head[place] {
             self.checked[place] = self.checked[dominator as usize];
         }
