@@ -4,7 +4,7 @@
 use cotenant_host::engine::EngineKind;
 use cotenant_host::exec::{CallContext, Progress};
 use cotenant_submodules::{Grants, Namespace, SyncExecutionError};
-use cotenant_tests::seed::{rng, seed};
+use cotenant_tests::seed::rng;
 use cotenant_tests::world::{World, call_context};
 use evm_driver::bench::FAMILIES;
 use evm_to_wasm::{Fork, Keccak, Options};
@@ -47,7 +47,7 @@ impl Compiler {
 #[test]
 fn the_module_gives_the_bytes_that_the_native_compiler_gives() {
     let compiler = Compiler::new();
-    let mut random = rng(seed());
+    let mut random = rng();
     for fork in [Fork::Cancun, Fork::Prague, Fork::Osaka] {
         for keccak in [Keccak::Own, Keccak::Host] {
             let options = Options { fork, keccak };
