@@ -6,7 +6,7 @@ use cotenant_host::exec::{CallContext, Progress};
 use cotenant_submodules::{Grants, Namespace, SyncExecutionError};
 use cotenant_tests::seed::rng;
 use cotenant_tests::world::{World, call_context};
-use evm_driver::bench::FAMILIES;
+use evm_driver::bench::{FAMILIES, hostile};
 use evm_to_wasm::{Fork, Keccak, Options};
 use rand::Rng;
 
@@ -108,4 +108,24 @@ fn work_is_in_proportion_to_the_code() {
         }
     }
     assert!(beyond.is_empty(), "{beyond:?}");
+}
+
+/// Bytes of Wasm for each byte of code made to be hard, at most; helpers and bytes kept for CODECOPY apart.
+const WASM_PER_BYTE_MAX: f64 = 40.0;
+
+#[test]
+fn the_host_takes_what_is_made_of_hostile_code_and_it_is_not_too_large() {
+    let report = hostile(None, &[], 0, EngineKind::Wasmi, &|_| {}).unwrap();
+    assert!(report.rows.len() > FAMILIES.len());
+    for row in &report.rows {
+        assert_eq!(row.refused, None, "{}, {} bytes", row.name, row.code_bytes);
+    }
+    let large: Vec<_> = report
+        .rows
+        .iter()
+        // A small code's Wasm is what every module has.
+        .filter(|row| row.code_bytes >= 6_144 && row.wasm_per_byte > WASM_PER_BYTE_MAX)
+        .map(|row| (&row.name, row.code_bytes, row.wasm_per_byte))
+        .collect();
+    assert!(large.is_empty(), "{large:?}");
 }

@@ -229,7 +229,7 @@ fn stirred(bytes: usize, block: usize) -> Vec<u8> {
     let mut random = Random(2);
     let mut code = repeated(&[CALLDATASIZE], 17);
     let mut count = 0;
-    while code.len() + 4 < bytes {
+    while code.len() + 6 < bytes {
         // The height stays: what is pushed is added to something.
         code.extend([DUP1 + random.below(16) as u8, SWAP1 + random.below(16) as u8, ADD]);
         count += 1;
@@ -237,6 +237,7 @@ fn stirred(bytes: usize, block: usize) -> Vec<u8> {
             code.push(JUMPDEST);
         }
     }
+    code.extend([0x55, STOP]);
     code
 }
 
