@@ -28,7 +28,7 @@ fn folder() -> Option<PathBuf> {
 fn yields_of_each_workload() {
     let Some(folder) = folder() else { return };
     let modules = Modules::new(ModuleOptions::new(EngineKind::Wasmi)).unwrap();
-    let mut report = String::from("EVM gas, frames, yields: case\\n");
+    let mut report = String::from("EVM gas, frames, yields: case\n");
     for file in statetest::read(&[folder]).unwrap() {
         for case in cases(&file, spec_of_fork(Fork::Cancun)).unwrap() {
             let peer = case.world.run(&case.transaction, None);
