@@ -21,6 +21,7 @@ mod analysis;
 mod blocks;
 mod build;
 mod dominators;
+mod facts;
 mod flow;
 mod graph;
 mod hash;

@@ -83,6 +83,12 @@ impl Uses {
                         uses.used(*operand, MANY, &mut open);
                     }
                 }
+                Def::Same(_) => {
+                    // Read wherever it is used: not computed at one of the uses.
+                    for _ in 0..2 {
+                        uses.used(ir.root(value), MANY, &mut open);
+                    }
+                }
                 _ if ir.is_removable(value) => {
                     let home = ir.homes[value.0 as usize];
                     for operand in ir.arguments_of(value) {
@@ -147,7 +153,7 @@ pub fn spilled(ir: &Ir, node: u32) -> impl Iterator<Item = (i32, V)> {
         .iter()
         .enumerate()
         .map(|(place, value)| (body.floor + place as i32, *value))
-        .filter(|(slot, value)| *ir.def(*value) != Def::Load(*slot))
+        .filter(|(slot, value)| *ir.def(ir.root(*value)) != Def::Load(*slot))
 }
 
 /// Places of the values of a part, and the locals that it has beyond the first ones.
@@ -248,7 +254,8 @@ impl Scan<'_> {
                     }
                     for value in &body.items {
                         self.position += 1;
-                        if ir.is_removable(*value) && !uses.is_used(*value) {
+                        let is_same = matches!(ir.def(*value), Def::Same(_));
+                        if is_same || (ir.is_removable(*value) && !uses.is_used(*value)) {
                             continue;
                         }
                         if is_anew(ir, *value) {
@@ -341,6 +348,7 @@ impl Scan<'_> {
         }
         let mut depth = 0;
         for operand in self.ir.arguments_of(value) {
+            let operand = self.ir.root(*operand);
             if self.places.of[operand.0 as usize] == Place::Inline {
                 depth = depth.max(self.depth[operand.0 as usize] + 1);
             }
@@ -361,6 +369,7 @@ impl Scan<'_> {
     fn use_of(&mut self, value: V, inside: u32) {
         let mut open = alloc::vec![value];
         while let Some(value) = open.pop() {
+            let value = self.ir.root(value);
             match self.places.of[value.0 as usize] {
                 Place::Inline => open.extend_from_slice(self.ir.arguments_of(value)),
                 Place::Anew => {}
