@@ -318,7 +318,10 @@ fn report(
     for node in &graph.nodes {
         match &node.jump {
             Some(Jump::Static(_)) => report.static_jumps += 1,
-            Some(Jump::Among(_) | Jump::Anywhere) => report.dynamic_jumps += 1,
+            Some(jump @ (Jump::Among(_) | Jump::Anywhere)) => {
+                report.dynamic_jumps += 1;
+                report.unresolved_jumps += usize::from(*jump == Jump::Anywhere);
+            }
             _ => {}
         }
     }

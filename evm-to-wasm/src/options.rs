@@ -66,8 +66,10 @@ pub struct Report {
     pub sections: usize,
     /// Jumps that go to one place known at compile time.
     pub static_jumps: usize,
-    /// Jumps that go through the dispatcher.
+    /// Jumps that go to one of several places.
     pub dynamic_jumps: usize,
+    /// Those among them that the analysis does not know the places of: they may go to any JUMPDEST.
+    pub unresolved_jumps: usize,
     /// Words computed, and those among them proved to fit 64 bits.
     pub values: usize,
     /// See `values`.
