@@ -80,7 +80,7 @@ fn shape(blocks: &Blocks<'_>) -> Graph {
     for _ in 0..COPYING_ROUNDS {
         match analyse(blocks, &functions).map(|analysis| Graph::new(blocks, &analysis)) {
             Some(Ok(graph)) => return graph,
-            Some(Err(mixed)) if functions.copy_no_more(&mixed) => {}
+            Some(Err(mixed)) if functions.copy_less(&mixed) => {}
             _ => break,
         }
     }
