@@ -27,7 +27,7 @@ use crate::{COMPILER_VERSION, Compiled, Fork, Options, Report};
 const BODY_BYTES_MAX: usize = 144 * 1024;
 
 /// Rounds of copying fewer functions, before none is copied.
-const COPYING_ROUNDS: u32 = 6;
+const COPYING_ROUNDS: u32 = 10;
 
 /// What the custom section `evm` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, borsh::BorshDeserialize)]
