@@ -9,6 +9,10 @@ use std::{env, fs};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
+/// A package that shares dependencies with guests that turn on `std` in them, and is built without: one run of
+/// cargo has one set of features.
+const WITHOUT_STD: &str = "evm-compiler";
+
 /// What an outer cargo, a clippy or a coverage run sets for the host's compiler, and what cargo tells this
 /// script about its own package. A guest built with it would differ from the same guest built without.
 const FOREIGN_VARIABLES: [&str; 6] =
@@ -41,8 +45,10 @@ fn build() -> Result<(), String> {
     build_text_modules(&here.join("wat"), &out)?;
     write_list_of_hostile_modules(&here.join("hostile"), &out)?;
     watch_sources(&here.join("guests"))?;
+    // `evm-compiler` is a guest around it.
+    println!("cargo::rerun-if-changed={}", repository(&here)?.join("evm-to-wasm/src").display());
     ensure_target()?;
-    build_packages(&here.join("guests"), &out)
+    build_packages(&here.join("guests"), repository(&here)?, &out)
 }
 
 /// Names the sources of the guests to cargo: files, and source folders as a whole. The folder of the workspace
@@ -82,39 +88,16 @@ fn target_is_installed() -> Result<bool, String> {
         && Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir())
 }
 
-fn build_packages(guests: &Path, out: &Path) -> Result<(), String> {
+/// The folder of the whole project, of which `contracts` is a package.
+fn repository(contracts: &Path) -> Result<&Path, String> {
+    contracts.parent().ok_or_else(|| format!("{} is in no folder", contracts.display()))
+}
+
+fn build_packages(guests: &Path, repository: &Path, out: &Path) -> Result<(), String> {
     let target = out.join("guests");
-    let mut cargo = Command::new(variable("CARGO")?);
-    cargo
-        .current_dir(guests)
-        .args([
-            "build",
-            "--release",
-            "--locked",
-            "--workspace",
-            "--lib",
-            "--examples",
-            "--target",
-            TARGET,
-        ])
-        .arg("--target-dir")
-        .arg(&target);
-    for (name, _) in env::vars_os() {
-        let name = name.to_string_lossy();
-        if FOREIGN_VARIABLES.contains(&&*name)
-            || FOREIGN_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-        {
-            cargo.env_remove(&*name);
-        }
-    }
-    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags(guests));
-    // Output of a build script is shown when it fails, stderr in full.
-    let output =
-        cargo.output().map_err(|error| format!("cannot run cargo for the guests: {error}"))?;
-    if !output.status.success() {
-        eprintln!("{}", String::from_utf8_lossy(&output.stderr));
-        return Err("the guests do not build; cargo's output is above".to_string());
-    }
+    let except = format!("--exclude={WITHOUT_STD}");
+    run_cargo(guests, repository, &target, &["--workspace", &except])?;
+    run_cargo(guests, repository, &target, &["--package", WITHOUT_STD])?;
     let built = target.join(TARGET).join("release");
     for folder in [built.clone(), built.join("examples")] {
         for path in entries(&folder)? {
@@ -129,16 +112,50 @@ fn build_packages(guests: &Path, out: &Path) -> Result<(), String> {
     Ok(())
 }
 
+fn run_cargo(
+    guests: &Path,
+    repository: &Path,
+    target: &Path,
+    packages: &[&str],
+) -> Result<(), String> {
+    let mut cargo = Command::new(variable("CARGO")?);
+    cargo
+        .current_dir(guests)
+        .args(["build", "--release", "--locked", "--lib", "--examples", "--target", TARGET])
+        .args(packages)
+        .arg("--target-dir")
+        .arg(target);
+    for (name, _) in env::vars_os() {
+        let name = name.to_string_lossy();
+        if FOREIGN_VARIABLES.contains(&&*name)
+            || FOREIGN_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        {
+            cargo.env_remove(&*name);
+        }
+    }
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags(guests, repository));
+    // Output of a build script is shown when it fails, stderr in full.
+    let output =
+        cargo.output().map_err(|error| format!("cannot run cargo for the guests: {error}"))?;
+    if !output.status.success() {
+        eprintln!("{}", String::from_utf8_lossy(&output.stderr));
+        return Err("the guests do not build; cargo's output is above".to_string());
+    }
+    Ok(())
+}
+
 /// Flags of every guest.
 ///
 /// `near`: the `cfg` that near-sdk's own build tool sets; without it its panics have no message. `strip`: cargo
 /// forgets the profile's for packages whose profile has an override. The rest: panics name their file, and
 /// a contract would hold the paths of the machine that built it, and its length, for which gas is paid, would
 /// be another on every machine.
-fn flags(guests: &Path) -> String {
+fn flags(guests: &Path, repository: &Path) -> String {
     let mut flags = vec![
         "--cfg=near".to_owned(),
         "-Cstrip=symbols".to_owned(),
+        // The last prefix that fits is taken.
+        format!("--remap-path-prefix={}=cotenant", repository.display()),
         format!("--remap-path-prefix={}=guests", guests.display()),
     ];
     let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from);

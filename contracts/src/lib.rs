@@ -61,6 +61,8 @@ modules! {
     hasher,
     /// Public, bare: interprets a private module with wasmi.
     wasm_in_wasm,
+    /// Private: compiles EVM code, as `evm_to_wasm::compile` does.
+    evm_compiler,
 }
 
 /// The private modules, each with the group of host functions it requires beyond the core ones.
@@ -75,6 +77,7 @@ pub const PRIVATE: &[(&str, Option<&str>)] = &[
     ("nested_caller", Some("nested")),
     ("logger", Some("log")),
     ("hasher", Some("crypto")),
+    ("evm_compiler", None),
 ];
 
 /// Every attacker's name and bytes, for who does not ask what is expected.

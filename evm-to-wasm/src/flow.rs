@@ -12,6 +12,7 @@
 use alloc::vec::Vec;
 
 use crate::blocks::Blocks;
+use crate::dominators::Dominators;
 use crate::graph::{Graph, Jump};
 
 /// Rounds of making more nodes dispatched, before all of them are.
@@ -43,8 +44,8 @@ pub struct Flow {
     pub order: Vec<u32>,
     /// Place of each node in `order`.
     pub place: Vec<u32>,
-    /// Immediate dominator of each node; `NONE` is the dispatcher.
-    pub dominator: Vec<u32>,
+    /// Which nodes are on every way to which.
+    pub dominators: Dominators,
     /// Head of each node's region.
     pub head: Vec<u32>,
     /// Height of the stack at each node's entry, relative to the entry of its head.
@@ -78,7 +79,7 @@ impl Flow {
                 graph.nodes.iter_mut().for_each(|node| node.dispatched = true);
             }
             flow.number(graph);
-            flow.dominate(graph);
+            flow.dominators = Dominators::new(graph, &flow.predecessors);
             let mut changed = flow.break_irreducible(graph);
             if !changed {
                 flow.regions(blocks, graph, limits.single || round >= ROUNDS);
@@ -174,63 +175,6 @@ impl Flow {
         }
     }
 
-    /// Dominators after Cooper, Harvey and Kennedy, "A Simple, Fast Dominance Algorithm".
-    fn dominate(&mut self, graph: &Graph) {
-        let count = graph.nodes.len();
-        self.dominator = alloc::vec![NONE; count];
-        let mut known = alloc::vec![false; count];
-        loop {
-            let mut changed = false;
-            for node in &self.order {
-                let place = *node as usize;
-                let mut found: Option<u32> = graph.nodes[place].dispatched.then_some(NONE);
-                for predecessor in &self.predecessors[place] {
-                    if !known[*predecessor as usize] {
-                        continue;
-                    }
-                    found = Some(match found {
-                        None => *predecessor,
-                        Some(other) => self.common(other, *predecessor),
-                    });
-                    if found == Some(NONE) {
-                        break;
-                    }
-                }
-                let found = found.unwrap_or(NONE);
-                if !known[place] || self.dominator[place] != found {
-                    known[place] = true;
-                    self.dominator[place] = found;
-                    changed = true;
-                }
-            }
-            if !changed {
-                break;
-            }
-        }
-    }
-
-    fn common(&self, mut a: u32, mut b: u32) -> u32 {
-        while a != b {
-            if a == NONE || b == NONE {
-                return NONE;
-            }
-            if self.before(a, b) {
-                b = self.dominator[b as usize];
-            } else {
-                a = self.dominator[a as usize];
-            }
-        }
-        a
-    }
-
-    /// Whether `a` dominates `b`.
-    fn dominates(&self, a: u32, mut b: u32) -> bool {
-        while b != NONE && self.before(a, b) {
-            b = self.dominator[b as usize];
-        }
-        a == b
-    }
-
     fn break_irreducible(&mut self, graph: &mut Graph) -> bool {
         let mut changed = false;
         self.loops = alloc::vec![false; graph.nodes.len()];
@@ -240,7 +184,7 @@ impl Flow {
                 if self.before(*node, edge.node) {
                     continue;
                 }
-                if self.dominates(edge.node, *node) {
+                if self.dominators.dominates(edge.node, *node) {
                     self.loops[edge.node as usize] = true;
                 } else if !graph.nodes[edge.node as usize].dispatched {
                     graph.nodes[edge.node as usize].dispatched = true;

@@ -5,7 +5,7 @@
 //! contract is a private module like any other, its arguments, yields, answers and result are bytes.
 //!
 //! The way of the code, a file a step: `blocks` decodes, `analysis` finds where jumps go, `graph` makes nodes,
-//! `flow` their order, dominators, regions and parts, `build` the intermediate form (`ir`) with `simplify` and
+//! `flow` their order, regions and parts with `dominators`, `build` the intermediate form (`ir`) with `simplify` and
 //! `range`, `lower` the bodies, `module` the module.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -20,9 +20,11 @@ pub mod abi;
 mod analysis;
 mod blocks;
 mod build;
+mod dominators;
 mod facts;
 mod flow;
 mod graph;
+mod hash;
 mod ir;
 mod lower;
 mod module;
@@ -35,6 +37,7 @@ mod word;
 
 use alloc::string::String;
 
+pub use hash::code_hash;
 pub use module::{Provenance, SECTION};
 pub use options::{Compiled, Fork, Keccak, Options, Report, Warning};
 

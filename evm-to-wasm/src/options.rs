@@ -18,7 +18,7 @@ pub enum Fork {
 }
 
 /// Who hashes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Keccak {
     /// The module itself; it then needs no grant.
     #[default]
@@ -28,7 +28,7 @@ pub enum Keccak {
 }
 
 /// What a compilation may be told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Options {
     /// The fork.
     pub fork: Fork,
@@ -66,8 +66,10 @@ pub struct Report {
     pub sections: usize,
     /// Jumps that go to one place known at compile time.
     pub static_jumps: usize,
-    /// Jumps that go through the dispatcher.
+    /// Jumps that go to one of several places.
     pub dynamic_jumps: usize,
+    /// Those among them that the analysis does not know the places of: they may go to any JUMPDEST.
+    pub unresolved_jumps: usize,
     /// Words computed, and those among them proved to fit 64 bits.
     pub values: usize,
     /// See `values`.

@@ -112,17 +112,17 @@ pub struct World {
 }
 
 impl World {
-    /// Deploys private modules, each under its name, from text.
+    /// Deploys private modules, each under its name, from text or bytes.
     ///
     /// # Errors
     /// Why one is refused.
-    pub fn new(modules: &[(&str, &str)]) -> Result<Self, String> {
+    pub fn new<T: AsRef<[u8]>>(modules: &[(&str, T)]) -> Result<Self, String> {
         let schedule = Schedule::for_protocol(88).map_err(|error| error.to_string())?;
         let artifacts = Box::new(MemoryArtifacts::default());
         let registry = Arc::new(Registry::new(schedule.clone(), &EngineKind::ALL, artifacts));
         let mut account = Account::default();
-        for (name, text) in modules {
-            let code = wat::parse_str(text).map_err(|error| error.to_string())?;
+        for (name, module) in modules {
+            let code = wat::parse_bytes(module.as_ref()).map_err(|error| error.to_string())?;
             let namespace = Namespace::from_bytes(name.as_bytes())
                 .map_err(|error| format!("{name}: {error}"))?;
             account
@@ -134,8 +134,13 @@ impl World {
 
     /// A session on an engine, on this thread.
     pub fn session(&self, engine: EngineKind, gas: u64) -> Session {
+        self.session_of(engine, call_context(gas))
+    }
+
+    /// A session of a call.
+    pub fn session_of(&self, engine: EngineKind, context: CallContext) -> Session {
         let source = Rc::new(Source(self.registry.clone()));
         let account = Rc::new(self.account.clone());
-        Session::new(&self.rules, account, source, engine, call_context(gas))
+        Session::new(&self.rules, account, source, engine, context)
     }
 }

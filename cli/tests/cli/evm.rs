@@ -48,6 +48,7 @@ fn compile_writes_a_module_and_reports() {
         "sections",
         "static_jumps",
         "text",
+        "unresolved_jumps",
         "values",
         "warnings",
         "wasm_bytes",

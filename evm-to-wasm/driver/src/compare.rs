@@ -5,16 +5,30 @@ use revm::context::result::ExecutionResult;
 use revm::database::CacheState;
 use revm::primitives::Log;
 use revm::state::EvmState;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 /// Differences that are listed, at most.
 const LISTED_MAX: usize = 8;
+
+/// Bytes of a value that are shown, at most; output and logs may have many megabytes.
+const VALUE_BYTES_MAX: usize = 256;
+
+/// A text of at most `bytes_max` bytes and a note on what was cut off.
+pub(crate) fn cut(text: &str, bytes_max: usize) -> Cow<'_, str> {
+    if text.len() <= bytes_max {
+        return text.into();
+    }
+    let end = text.floor_char_boundary(bytes_max);
+    format!("{} [cut: {} bytes of {}]", &text[..end], end, text.len()).into()
+}
 
 /// How the results of a transaction differ: ours first. Empty if they agree in success, output, gas and logs.
 pub fn differences(ours: &ExecutionResult, theirs: &ExecutionResult) -> Vec<String> {
     let mut found = Vec::new();
     let mut compare = |what: &str, ours: String, theirs: String| {
         if ours != theirs {
+            let (ours, theirs) = (cut(&ours, VALUE_BYTES_MAX), cut(&theirs, VALUE_BYTES_MAX));
             found.push(format!("{what} is {ours}, revm's {theirs}"));
         }
     };
@@ -93,4 +107,37 @@ fn journal(state: &EvmState) -> BTreeSet<String> {
         }
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use revm::context::result::{Output, ResultGas, SuccessReason};
+    use revm::primitives::Bytes;
+
+    #[test]
+    fn a_text_is_cut_where_a_character_begins_and_says_so() {
+        assert_eq!(cut("whole", 5), "whole");
+        assert_eq!(cut("a\u{e9}b", 2), "a [cut: 1 bytes of 4]");
+        assert_eq!(cut("a\u{e9}b", 3), "a\u{e9} [cut: 3 bytes of 4]");
+    }
+
+    #[test]
+    fn outputs_of_megabytes_are_told_apart_in_a_line() {
+        let result = |last: u8| {
+            let mut bytes = vec![7; 4 << 20];
+            bytes.push(last);
+            ExecutionResult::Success {
+                reason: SuccessReason::Return,
+                gas: ResultGas::default(),
+                logs: vec![],
+                output: Output::Call(Bytes::from(bytes)),
+            }
+        };
+        let found = differences(&result(1), &result(2));
+        assert_eq!(found.len(), 1);
+        assert!(found[0].starts_with("output is 0x0707"), "{}", found[0]);
+        assert!(found[0].len() < 700, "{} bytes", found[0].len());
+        assert_eq!(differences(&result(1), &result(1)), Vec::<String>::new());
+    }
 }

@@ -35,7 +35,7 @@ pub struct CompiledEvm<DB: Database> {
 /// The modules of the frames of one transaction.
 struct Driver {
     modules: Option<Rc<Modules>>,
-    session: Option<Session>,
+    session: Option<Rc<Session>>,
     environment: Option<Environment>,
     frames: Vec<Slot>,
     counts: Counts,
@@ -69,14 +69,22 @@ impl<DB: Database> CompiledEvm<DB> {
         &mut self,
         transaction: TxEnv,
     ) -> Result<ExecutionResult, EVMError<DB::Error, InvalidTransaction>> {
-        self.driver.session = self.driver.modules.as_ref().map(Modules::session);
+        let session = self.driver.modules.as_ref().map(|modules| Rc::new(modules.session()));
+        self.driver.session.clone_from(&session);
         self.driver.environment = None;
         self.inner.ctx.set_tx(transaction);
         let mut handler =
             MainnetHandler::<Self, EVMError<DB::Error>, EthFrame<EthInterpreter>>::default();
-        let result = handler.run(self);
-        self.driver.end();
-        result
+        let mut run = || {
+            let result = handler.run(self);
+            // What is still live is closed inside as well.
+            self.driver.end();
+            result
+        };
+        match &session {
+            Some(session) => session.enter(run),
+            None => run(),
+        }
     }
 
     /// Takes what transactions changed out of the journal.

@@ -231,6 +231,7 @@ impl<'a, 'b> Interpreter<'a, 'b> {
         if !self.blocks.blocks.is_empty() {
             self.enter(0, Shape { entries: Vec::new(), tail: Tail::Bottom });
         }
+        let copies = self.functions.any_copied();
         while let Some(index) = self.queue.pop() {
             let state = &mut self.states[index as usize];
             state.queued = false;
@@ -244,16 +245,18 @@ impl<'a, 'b> Interpreter<'a, 'b> {
             let state = &mut self.states[index as usize];
             state.links = core::mem::take(&mut self.links);
             state.changed = false;
-            if self.steps > budget || (self.any_jump && self.functions.any_copied()) {
+            if self.steps > budget || (self.any_jump && copies) {
                 return None;
             }
         }
+        for state in &mut self.states {
+            if let Some(Goes::To(to)) = &mut state.jump {
+                to.sort_unstable();
+                to.dedup();
+            }
+        }
         heights::find(self.blocks, &mut self.states, self.any_jump);
-        Some(Analysis {
-            states: self.states,
-            any_jump: self.any_jump,
-            copied_for: self.copied_for,
-        })
+        Some(Analysis { states: self.states, any_jump: self.any_jump, copied_for: self.copied_for })
     }
 
     /// Joins a stack into the state of `block` that is for such stacks.
@@ -531,8 +534,9 @@ impl<'a, 'b> Interpreter<'a, 'b> {
         let mut to = Vec::new();
         match (target, shape.tail) {
             (Known::Return, Tail::Of(callee)) => {
-                if let Some(Goes::To(before)) = &self.states[self.index as usize].jump {
-                    to.extend_from_slice(before);
+                // Sorted in the end: there may be thousands, and one more each time.
+                if let Some(Goes::To(before)) = &mut self.states[self.index as usize].jump {
+                    to = core::mem::take(before);
                 }
                 for site in self.news(callee) {
                     let returns = self.callees[callee as usize].sites[site as usize].returns;
@@ -541,8 +545,6 @@ impl<'a, 'b> Interpreter<'a, 'b> {
                     self.link(state, from, height);
                     to.push((returns, state));
                 }
-                to.sort_unstable();
-                to.dedup();
             }
             (Known::Unknown | Known::Return, _) => {
                 self.go_anywhere();
@@ -550,7 +552,8 @@ impl<'a, 'b> Interpreter<'a, 'b> {
             }
             _ => {
                 for pc in self.members(target) {
-                    let shape = if calls { self.call(pc, shape.clone(), net) } else { shape.clone() };
+                    let shape =
+                        if calls { self.call(pc, shape.clone(), net) } else { shape.clone() };
                     let state = self.land(pc, shape);
                     self.link(state, self.index, net);
                     to.push((pc, state));

@@ -220,7 +220,25 @@ impl Emitter<'_> {
         self.close();
     }
 
+    /// Whether an access at an offset that may be anything is left to a runtime function: inline it is three times
+    /// as long, and code that does nothing else would become too large for a host.
+    fn outlined(&mut self, offset: V) -> bool {
+        if self.constant(offset).is_some() || self.limbs_of(offset) == 1 {
+            return false;
+        }
+        self.wide_accesses += 1;
+        self.wide_accesses > self.wide_accesses_inline
+    }
+
     fn load_word(&mut self, value: V, offset: V) {
+        if self.outlined(offset) {
+            self.get(GAS);
+            self.word(offset);
+            self.call(Function::Mload);
+            self.receive_gas();
+            self.receive_word(value);
+            return;
+        }
         self.address(value, offset, 32);
         let (to, count) = match self.place(value) {
             Place::Limbs(to, count) => (to, usize::from(count)),
@@ -240,6 +258,14 @@ impl Emitter<'_> {
     }
 
     fn store_word(&mut self, value: V, offset: V, word: V) {
+        if self.outlined(offset) {
+            self.get(GAS);
+            self.word(offset);
+            self.word(word);
+            self.call(Function::Mstore);
+            self.receive_gas();
+            return;
+        }
         self.settle(word);
         self.address(value, offset, 32);
         let base = self.temporary_int();

@@ -68,6 +68,10 @@ pub struct Emitter<'a> {
     labels: Vec<Label>,
     free: [Vec<u32>; 2],
     settled: Vec<(usize, u32)>,
+    /// Accesses to memory at offsets that may be anything.
+    pub wide_accesses: usize,
+    /// How many of them are inline.
+    pub wide_accesses_inline: usize,
 }
 
 impl<'a> Emitter<'a> {
@@ -82,6 +86,8 @@ impl<'a> Emitter<'a> {
             labels: Vec::new(),
             free: [Vec::new(), Vec::new()],
             settled: Vec::new(),
+            wide_accesses: 0,
+            wide_accesses_inline: 0,
         }
     }
 

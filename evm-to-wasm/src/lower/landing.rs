@@ -13,11 +13,21 @@ use crate::graph::Edge;
 
 /// Cases in a function: `br_table` needs a block for each.
 const CASES_MAX: usize = 2_000;
+/// Bytes of the code from a function's first case to its last, at most: targets of its `br_table`, of which a host
+/// takes 50,000.
+const STRETCH_MAX: u32 = 32_768;
 
 /// Bodies of the landing functions; `index` is that of the first one, which is the one to call.
 pub fn landing(landings: &BTreeMap<u32, Edge>, ids: &[u32], index: u32) -> Vec<Vec<u8>> {
     let all: Vec<(u32, Edge)> = landings.iter().map(|(pc, edge)| (*pc, *edge)).collect();
-    let chunks: Vec<&[(u32, Edge)]> = all.chunks(CASES_MAX).collect();
+    let mut chunks: Vec<&[(u32, Edge)]> = Vec::new();
+    let mut rest = all.as_slice();
+    while let Some((first, _)) = rest.first() {
+        let near = rest.partition_point(|(pc, _)| pc - first < STRETCH_MAX);
+        let (chunk, behind) = rest.split_at(near.min(CASES_MAX));
+        chunks.push(chunk);
+        rest = behind;
+    }
     let mut out = Vec::new();
     for (place, chunk) in chunks.iter().enumerate() {
         let next = (place + 1 < chunks.len()).then(|| index + place as u32 + 1);

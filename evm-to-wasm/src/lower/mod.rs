@@ -63,6 +63,15 @@ impl PartBody {
     }
 }
 
+/// Accesses to memory at any offset that a part has inline, and one more for each eight of its values.
+const WIDE_ACCESSES_INLINE: usize = 64;
+
+/// Values of a part.
+fn items(flow: &Flow, ir: &Ir, part: u32) -> usize {
+    let nodes = flow.order.iter().filter(|node| flow.part[**node as usize] == part);
+    nodes.map(|node| ir.bodies[*node as usize].items.len()).sum()
+}
+
 /// Bodies of all parts, and the runtime functions that they need. `ids` has the id of each dispatched node;
 /// ids go up with parts.
 pub fn lower(
@@ -93,6 +102,7 @@ pub fn lower(
         dispatched.sort_by_key(|node| ids[*node as usize]);
         let whole = Whole { graph, flow, ids, part, dispatched };
         let mut emitter = Emitter::new(ir, &mut all, needed);
+        emitter.wide_accesses_inline = WIDE_ACCESSES_INLINE + items(flow, ir, part) / 8;
         emitter.part(&whole, &script);
         let (bytes, calls) = (emitter.bytes, emitter.calls);
         out.push(PartBody { locals: core::mem::take(&mut all.locals), bytes, calls });

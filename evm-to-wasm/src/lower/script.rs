@@ -63,7 +63,7 @@ pub fn script(graph: &Graph, flow: &Flow, ir: &Ir, part: u32) -> Vec<Step> {
             continue;
         }
         let merges = graph.nodes[*node as usize].dispatched || entries[*node as usize] > 1;
-        match flow.dominator[*node as usize] {
+        match flow.dominators.immediate[*node as usize] {
             NONE => roots.push(*node),
             dominator if merges => children[dominator as usize].push(*node),
             _ => {}

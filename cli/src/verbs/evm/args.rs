@@ -88,12 +88,16 @@ pub(crate) enum EvmVerb {
     #[command(after_long_help = BENCH_JSON)]
     Bench {
         /// Files and folders of one-transaction fixtures and state tests
-        #[arg(required = true, value_name = "PATH")]
+        #[arg(required_unless_present = "hostile", value_name = "PATH")]
         paths: Vec<PathBuf>,
+        /// Measure the compiler instead, on code made to be hard for it, at growing sizes; with paths also on the
+        /// code of their contracts, repeated
+        #[arg(long, conflicts_with = "fork")]
+        hostile: bool,
         /// cancun, prague or osaka
         #[arg(long, value_name = "FORK", default_value = "cancun", value_parser = fork)]
         fork: Fork,
-        /// Only cases whose file has this text
+        /// Only cases whose file has this text, or families of hostile code whose name has it
         #[arg(long, value_name = "TEXT")]
         filter: Option<String>,
         /// Timed runs of each case; fewer where they would take more than seconds
@@ -169,8 +173,8 @@ fn engine(text: &str) -> Result<EngineKind, String> {
 const COMPILE_JSON: &str = "\
 Every byte string is EVM code: what the fork does not define compiles to an exceptional halt, and is warned of.
 --json: {\"fork\",\"keccak\",\"out\":null|FILE,\"bytecode_bytes\",\"wasm_bytes\",\"functions\",\"code_bytes\",
-  \"runtime_bytes\",\"data_bytes\",\"blocks\",\"sections\",\"static_jumps\",\"dynamic_jumps\",\"values\",\"narrow_values\",
-  \"compile_nanos\",\"warnings\":[{\"at\",\"opcode\",\"message\"}],\"text\":null|TEXT}
+  \"runtime_bytes\",\"data_bytes\",\"blocks\",\"sections\",\"static_jumps\",\"dynamic_jumps\",\"unresolved_jumps\",\"values\",
+  \"narrow_values\",\"compile_nanos\",\"warnings\":[{\"at\",\"opcode\",\"message\"}],\"text\":null|TEXT}
 `text` is the intermediate form or the module, if --emit asks for it. All of `bytes` are bytes.";
 
 const RUN_JSON: &str = "\
@@ -198,4 +202,8 @@ revm and the modules take turns, and times are medians.
 `start_nanos` is what starting the modules takes, `compiled_nanos` is without it and with granted keccak;
 `compile_nanos` is EVM to Wasm, `native_compile_nanos` Wasm to machine code, `speedup` revm_nanos / compiled_nanos.
 `bytecode_bytes` and `wasm_bytes` are of all `modules` of the case; `wasm_operators` is what a run executes,
-by the host's meter: gas burnt by the price of an operator.";
+by the host's meter: gas burnt by the price of an operator.
+--hostile --json: {\"rows\":[{\"name\",\"code_bytes\",\"compile_nanos\",\"nanos_per_byte\",\"wasm_bytes\",\"wasm_per_byte\",
+  \"native_compile_nanos\":null|N,\"refused\":null|REASON}],\"growth\":[{\"name\",\"exponent\"}]}
+`wasm_per_byte` is without helpers and bytes kept for CODECOPY; time grows as size to the power of `exponent`. Exits
+with 1 if the host refuses a module.";

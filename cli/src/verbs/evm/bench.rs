@@ -53,7 +53,7 @@ pub(super) fn run(
     Ok(exit)
 }
 
-fn failure(error: &MeasureError) -> Failure {
+pub(super) fn failure(error: &impl std::fmt::Display) -> Failure {
     Failure::new(Exit::Internal, "Internal", error.to_string())
 }
 

@@ -12,6 +12,9 @@ use serde::Serialize;
 use std::path::Path;
 use std::time::Instant;
 
+/// Warnings that people are shown; `--json` has all.
+const WARNINGS_SHOWN_MAX: usize = 20;
+
 #[derive(Serialize)]
 struct CompileReport {
     fork: &'static str,
@@ -27,6 +30,7 @@ struct CompileReport {
     sections: usize,
     static_jumps: usize,
     dynamic_jumps: usize,
+    unresolved_jumps: usize,
     values: usize,
     narrow_values: usize,
     compile_nanos: u64,
@@ -59,8 +63,12 @@ pub(super) fn run(
     }
     let text = text(code, &options, &compiled, emit)?;
     let report = report(&compiled.report, how, out, compile_nanos, text);
-    for warning in &report.warnings {
+    for warning in report.warnings.iter().take(WARNINGS_SHOWN_MAX) {
         console.note(&warning.message);
+    }
+    if report.warnings.len() > WARNINGS_SHOWN_MAX {
+        let rest = report.warnings.len() - WARNINGS_SHOWN_MAX;
+        console.note(format_args!("and {rest} more; --json lists them all"));
     }
     if console.json {
         console.object(&report)?;
@@ -111,6 +119,7 @@ fn report(
         sections: report.sections,
         static_jumps: report.static_jumps,
         dynamic_jumps: report.dynamic_jumps,
+        unresolved_jumps: report.unresolved_jumps,
         values: report.values,
         narrow_values: report.narrow_values,
         compile_nanos,
@@ -134,16 +143,31 @@ fn rows(report: &CompileReport) -> String {
         0 => "-".to_owned(),
         values => format!("{:.1} %", 100.0 * report.narrow_values as f64 / values as f64),
     };
+    let of_code = match report.bytecode_bytes {
+        0 => report.code_bytes.to_string(),
+        bytes => {
+            let times = report.code_bytes as f64 / bytes as f64;
+            format!("{}, {times:.1} times the EVM code", report.code_bytes)
+        }
+    };
     let rows = [
         ("EVM code, bytes", report.bytecode_bytes.to_string()),
         ("Wasm, bytes", report.wasm_bytes.to_string()),
-        ("  of the contract's code", report.code_bytes.to_string()),
+        ("  of the contract's code", of_code),
         ("  of runtime functions", report.runtime_bytes.to_string()),
         ("  of EVM code kept for CODECOPY", report.data_bytes.to_string()),
         ("functions", report.functions.to_string()),
         ("blocks", report.blocks.to_string()),
         ("gas sections", report.sections.to_string()),
-        ("jumps known / dynamic", format!("{} / {}", report.static_jumps, report.dynamic_jumps)),
+        (
+            "jumps to one place / to several / anywhere",
+            format!(
+                "{} / {} / {}",
+                report.static_jumps,
+                report.dynamic_jumps - report.unresolved_jumps,
+                report.unresolved_jumps
+            ),
+        ),
         ("words that fit 64 bits", narrow),
         ("compiled in, us", format!("{:.1}", report.compile_nanos as f64 / 1e3)),
     ];

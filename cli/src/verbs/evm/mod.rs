@@ -3,6 +3,7 @@
 mod args;
 mod bench;
 mod compile;
+mod hostile;
 mod run;
 mod test;
 
@@ -46,7 +47,10 @@ pub(super) fn run(verb: EvmVerb, console: &Console) -> Result<Exit> {
             let options = test::options(fork, filter, interpret, threads, modules);
             test::run(&paths, &options, console)
         }
-        EvmVerb::Bench { paths, fork, filter, runs, engine } => {
+        EvmVerb::Bench { paths, hostile: true, fork: _, filter, runs, engine } => {
+            hostile::run(&paths, filter.as_deref(), runs, engine.engine, console)
+        }
+        EvmVerb::Bench { paths, hostile: false, fork, filter, runs, engine } => {
             bench::run(&paths, fork, filter.as_deref(), runs, engine.engine, console)
         }
     }

@@ -4,11 +4,15 @@
 //! same warm state; revm, modules with granted keccak and modules with their own take turns, and times are
 //! medians. Gas, output and state have to be revm's.
 
+mod families;
 mod fixture;
 mod handwritten;
+mod hostile;
 mod measure;
 
+pub use families::{FAMILIES, Family};
 pub use fixture::{Case, FixtureError, cases};
+pub use hostile::{Growth, HostileError, HostileReport, HostileRow, SIZES, hostile};
 pub use measure::{MeasureError, Rig};
 
 use serde::Serialize;

@@ -5,7 +5,7 @@
 
 use super::roots::{logs_hash, state_root};
 use super::{Failure, Options, Report, TestFile};
-use crate::compare::{differences, state_differences};
+use crate::compare::{cut, differences, state_differences};
 use crate::modules::{Modules, fork_of};
 use crate::world::{Ran, World};
 use revm::context::{BlockEnv, CfgEnv, TxEnv};
@@ -15,6 +15,9 @@ use revm::primitives::hardfork::SpecId;
 use revm_statetest_types::{SpecName, Test, TestSuite, TestUnit};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+
+/// Bytes of what is said of a failure, at most.
+const REASON_BYTES_MAX: usize = 4_096;
 
 /// revm's fork of a name in a fixture; `None` for one that revm leaves out or does not know.
 pub fn spec_of(name: &SpecName) -> Option<SpecId> {
@@ -76,6 +79,7 @@ fn unsupported(fork: &str) -> String {
 }
 
 fn failure(file: &TestFile, test: &str, index: usize, reason: String) -> Failure {
+    let reason = cut(&reason, REASON_BYTES_MAX).into_owned();
     Failure { file: file.name.clone(), test: test.to_owned(), index, reason }
 }
 

@@ -62,7 +62,7 @@ pub struct Failure {
     pub test: String,
     /// Which case of the test: its position below `post` for its fork.
     pub index: usize,
-    /// What was found and what was expected.
+    /// What was found and what was expected: at most 4 KiB, and if more was to say, how much.
     pub reason: String,
 }
 
