@@ -27,6 +27,11 @@ type EvmFailure = EVMError<Infallible>;
 /// Nanoseconds of a second.
 const SECOND: u64 = 1_000_000_000;
 
+/// Logs of NEAR's that a transaction writes at most, and their bytes together: NEAR's limits are 100 and 16 KiB a
+/// call.
+const LOGS_MAX: usize = 50;
+const LOG_BYTES_MAX: usize = 8_192;
+
 /// Whether the sender is known to be who it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sender {
@@ -175,7 +180,7 @@ fn done(result: ExecutionResult, counts: Counts) -> TransactionResult {
         ExecutionResult::Halt { reason, .. } => Status::Halt(format!("{reason:?}")),
     };
     let logs = match &result {
-        ExecutionResult::Success { logs, .. } => logs.iter().map(log).collect(),
+        ExecutionResult::Success { logs, .. } => logs.iter().map(own_log).collect(),
         _ => Vec::new(),
     };
     TransactionResult {
@@ -190,10 +195,45 @@ fn done(result: ExecutionResult, counts: Counts) -> TransactionResult {
     }
 }
 
-fn log(log: &revm::primitives::Log) -> Log {
+fn own_log(log: &revm::primitives::Log) -> Log {
     Log {
         address: log.address.into_array(),
         topics: log.topics().iter().map(|topic| topic.0).collect(),
         data: log.data.data.to_vec(),
+    }
+}
+
+/// Writes the logs of a transaction into NEAR's, as far as its limits go: `evm <address> <topics> <data>`, in
+/// hexadecimal. The result has them all.
+pub fn log(result: &TransactionResult) {
+    let mut room = LOG_BYTES_MAX;
+    for (index, log) in result.logs.iter().enumerate() {
+        let bytes = 2 * (log.data.len() + 32 * log.topics.len()) + 64;
+        if index >= LOGS_MAX || bytes > room {
+            near::log(&format!("evm: {} more in the result", result.logs.len() - index));
+            return;
+        }
+        room -= bytes;
+        let mut line = String::with_capacity(bytes);
+        line.push_str("evm ");
+        hex(&mut line, &log.address);
+        line.push(' ');
+        for (place, topic) in log.topics.iter().enumerate() {
+            if place > 0 {
+                line.push(',');
+            }
+            hex(&mut line, topic);
+        }
+        line.push(' ');
+        hex(&mut line, &log.data);
+        near::log(&line);
+    }
+}
+
+fn hex(line: &mut String, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for byte in bytes {
+        line.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        line.push(char::from(DIGITS[usize::from(byte & 15)]));
     }
 }

@@ -84,10 +84,7 @@ impl Modules {
 impl ModuleSource for Modules {
     type Live = Module;
 
-    fn begin(
-        &mut self,
-        frame: &mut Interpreter<EthInterpreter>,
-    ) -> Result<Begun<Module>, String> {
+    fn begin(&mut self, frame: &mut Interpreter<EthInterpreter>) -> Result<Begun<Module>, String> {
         // Init code has no hash; EIP-7702 is resolved already.
         let Some(hash) = frame.bytecode.hash() else { return Ok(Begun::Interpreter) };
         let codes = self.codes.borrow();

@@ -4,8 +4,8 @@ use alloc::string::String;
 use revm::context_interface::ContextTr;
 use revm::handler::{EthPrecompiles, PrecompileProvider};
 use revm::interpreter::{CallInputs, InterpreterResult};
-use revm::primitives::hardfork::SpecId;
 use revm::primitives::AddressSet;
+use revm::primitives::hardfork::SpecId;
 
 /// The precompiles of a fork.
 pub struct HostPrecompiles(EthPrecompiles);
