@@ -61,6 +61,10 @@ modules! {
     hasher,
     /// Public, bare: interprets a private module with wasmi.
     wasm_in_wasm,
+    /// Public, bare: an Ethereum chain, with contracts as its private modules.
+    engine,
+    /// Private, requires `crypto`: the large precompiles of [`engine`].
+    evm_precompiles,
 }
 
 /// The private modules, each with the group of host functions it requires beyond the core ones.
@@ -75,6 +79,7 @@ pub const PRIVATE: &[(&str, Option<&str>)] = &[
     ("nested_caller", Some("nested")),
     ("logger", Some("log")),
     ("hasher", Some("crypto")),
+    ("evm_precompiles", Some("crypto")),
 ];
 
 /// Every attacker's name and bytes, for who does not ask what is expected.

@@ -41,7 +41,6 @@ mod admin;
 mod code;
 mod database;
 mod execute;
-mod keccak;
 mod modules;
 mod precompiles;
 mod promotion;
