@@ -65,6 +65,8 @@ modules! {
     engine,
     /// Private, requires `crypto`: the large precompiles of [`engine`].
     evm_precompiles,
+    /// Private: compiles EVM code, as `evm_to_wasm::compile` does.
+    evm_compiler,
 }
 
 /// The private modules, each with the group of host functions it requires beyond the core ones.
@@ -80,6 +82,7 @@ pub const PRIVATE: &[(&str, Option<&str>)] = &[
     ("logger", Some("log")),
     ("hasher", Some("crypto")),
     ("evm_precompiles", Some("crypto")),
+    ("evm_compiler", None),
 ];
 
 /// Every attacker's name and bytes, for who does not ask what is expected.
