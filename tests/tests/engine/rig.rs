@@ -4,10 +4,11 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use cotenant_host::engine::EngineKind;
 use cotenant_host::runtime::{Status as NearStatus, TransactionOutcome};
 use cotenant_host::{Call, Host, Options};
-use cotenant_submodules::{ModuleId, Visibility};
+use cotenant_submodules::{ModuleId, Namespace, Visibility};
 use engine_abi::{
     Address, CodeHash, Fork, Mint, New, Promote, SetAccount, StorageAt, TransactionResult, Word,
 };
+use std::collections::BTreeMap;
 
 /// The account of the engine, and of its owner.
 pub const ENGINE: &str = "evm.near";
@@ -17,13 +18,6 @@ pub const CHAIN_ID: u64 = 1_313_161_556;
 
 /// NEAR gas of a call: what protocol 88 gives.
 pub const NEAR_GAS: u64 = 1_000_000_000_000_000;
-
-/// The modules of an engine's account.
-pub struct Guests<'a> {
-    pub engine: &'a [u8],
-    pub precompiles: &'a [u8],
-    pub compiler: &'a [u8],
-}
 
 /// An engine.
 pub struct Rig {
@@ -39,37 +33,41 @@ pub struct Ran {
 
 impl Rig {
     /// An engine of a fork that nobody may have compile but its owner.
-    pub fn new(guests: &Guests<'_>, fork: Fork) -> Self {
-        Self::started(guests, fork, false)
+    pub fn new(fork: Fork) -> Self {
+        Self::started(fork, false)
     }
 
     /// The same, in which anybody may.
-    pub fn permissionless(guests: &Guests<'_>) -> Self {
-        Self::started(guests, Fork::Cancun, true)
+    pub fn permissionless() -> Self {
+        Self::started(Fork::Cancun, true)
     }
 
-    fn started(guests: &Guests<'_>, fork: Fork, permissionless_promote: bool) -> Self {
-        let options = Options { engines: vec![EngineKind::Cranelift], ..Options::default() };
+    fn started(fork: Fork, permissionless_promote: bool) -> Self {
+        let options = Options { engines: vec![EngineKind::Wasmi], ..Options::default() };
         let rig = Self { host: Host::in_memory(&options).unwrap() };
-        rig.install("", Visibility::Public, guests.engine);
-        rig.install(":evm_precompiles", Visibility::Private, guests.precompiles);
-        rig.install(":evm_compiler", Visibility::Private, guests.compiler);
+        rig.install("", Visibility::Public, cotenant_contracts::engine());
+        let precompiles = cotenant_contracts::evm_precompiles();
+        rig.install(":evm_precompiles", Visibility::Private, precompiles);
+        rig.install(":evm_compiler", Visibility::Private, cotenant_contracts::evm_compiler());
         let owner = ENGINE.to_owned();
         rig.run("new", &New { chain_id: CHAIN_ID, owner, fork, permissionless_promote });
         rig
     }
 
     fn install(&self, namespace: &str, visibility: Visibility, code: &[u8]) {
-        if code.is_empty() {
-            return;
-        }
         let module: ModuleId = format!("{ENGINE}{namespace}").parse().unwrap();
         let outcome = self.host.deploy(&module, visibility, code).unwrap();
         assert!(matches!(outcome.status(), Some(NearStatus::SuccessValue(_))), "{outcome:?}");
     }
 
     /// Calls a method as an account.
-    pub fn call_as(&self, signer: &str, method: &str, args: Vec<u8>, gas: u64) -> TransactionOutcome {
+    pub fn call_as(
+        &self,
+        signer: &str,
+        method: &str,
+        args: Vec<u8>,
+        gas: u64,
+    ) -> TransactionOutcome {
         let mut call = Call::new(ENGINE.parse().unwrap(), method).args(args).gas(gas);
         call.signer = Some(signer.parse().unwrap());
         self.host.call(&call).unwrap()
@@ -111,7 +109,9 @@ impl Rig {
         let execution = self.host.view(&module, method, &args).unwrap();
         assert!(execution.abort.is_none(), "{method}: {:?}", execution.abort);
         match execution.return_data {
-            near_vm_runner::logic::types::ReturnData::Value(value) => T::try_from_slice(&value).unwrap(),
+            near_vm_runner::logic::types::ReturnData::Value(value) => {
+                T::try_from_slice(&value).unwrap()
+            }
             other => panic!("{method}: {other:?}"),
         }
     }
@@ -145,9 +145,49 @@ impl Rig {
         self.host.runtime().digest().unwrap()
     }
 
-    pub fn host(&self) -> &Host {
-        &self.host
+    /// Promotes a contract by the module that the compiler makes of it here.
+    pub fn promote_compiled(&self, code: &[u8]) -> bool {
+        self.promote(keccak(code), &compile_for(code, Fork::Cancun))
     }
+
+    /// The code of a module of the engine's account.
+    pub fn module_code(&self, namespace: &str) -> Vec<u8> {
+        let state = self.host.state().unwrap();
+        let modules = state.modules(&ENGINE.parse().unwrap()).unwrap();
+        let record = &modules[&namespace.parse::<Namespace>().unwrap()];
+        state.code(&record.code_hash).unwrap().unwrap().to_vec()
+    }
+
+    /// Everything that the EVM sees: accounts and slots.
+    pub fn world(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        let state = self.host.state().unwrap();
+        let account = ENGINE.parse().unwrap();
+        let entries = state.values(&account, &Namespace::DEFAULT, &[], usize::MAX).unwrap();
+        entries.into_iter().filter(|(key, _)| matches!(key[0], b'a' | b's')).collect()
+    }
+}
+
+/// The EVM address of a NEAR account.
+pub fn sender(account: &str) -> Address {
+    let mut address = [0; 20];
+    address.copy_from_slice(&keccak(account.as_bytes())[12..]);
+    address
+}
+
+/// Keccak-256.
+pub fn keccak(bytes: &[u8]) -> [u8; 32] {
+    revm::primitives::keccak256(bytes).0
+}
+
+/// What the compiler makes of code.
+pub fn compile_for(code: &[u8], fork: Fork) -> Vec<u8> {
+    let fork = match fork {
+        Fork::Cancun => evm_to_wasm::Fork::Cancun,
+        Fork::Prague => evm_to_wasm::Fork::Prague,
+        Fork::Osaka => evm_to_wasm::Fork::Osaka,
+    };
+    let options = evm_to_wasm::Options { fork, keccak: evm_to_wasm::Keccak::Host };
+    evm_to_wasm::compile(code, &options).wasm
 }
 
 /// The value of an outcome, or why it failed.
