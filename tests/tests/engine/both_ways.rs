@@ -1,7 +1,7 @@
 //! The same calls on an engine that interprets and on one whose contracts are promoted.
 
 use crate::programs::word;
-use crate::rig::{CHAIN_ID, ENGINE, Ran, Rig, sender};
+use crate::rig::{CHAIN_ID, OWNER, Ran, Rig, sender};
 use crate::workloads::{self, Workload};
 use engine_abi::{Call, Fork, Status, TransactionResult, View};
 use evm_driver::World;
@@ -171,14 +171,14 @@ fn a_view_shows_what_a_call_would_do_and_changes_nothing() {
         if compiled {
             assert!(rig.promote_compiled(&crate::programs::counter()));
         }
-        let before = rig.digest();
+        let before = rig.world();
         let view =
             View { from: [7; 20], to, value: [0; 32], input: Vec::new(), gas_limit: 100_000 };
         let result: TransactionResult = rig.view("view", &view);
         assert_eq!(result.status, Status::Success);
         assert_eq!(result.output, [word(41), word(42)].concat());
         assert_eq!(result.counts.compiled_frames, u64::from(compiled));
-        assert_eq!(rig.digest(), before);
+        assert_eq!(rig.world(), before);
     }
 }
 
@@ -222,12 +222,12 @@ fn the_owner_sets_accounts_as_a_whole() {
     let world: BTreeMap<_, _> = rig.world();
     assert!(!world.is_empty());
     let call = borsh::to_vec(&Call::default()).unwrap();
-    assert!(rig.failure(ENGINE, "mint", call.clone()).contains("ERR_ARGUMENTS"));
+    assert!(rig.failure(OWNER, "mint", call.clone()).contains("ERR_ARGUMENTS"));
     let mint = borsh::to_vec(&engine_abi::Mint { address: to, amount: [0xff; 32] }).unwrap();
-    assert!(rig.failure(ENGINE, "mint", mint.clone()).contains("ERR_OVERFLOW"));
+    assert!(rig.failure(OWNER, "mint", mint.clone()).contains("ERR_OVERFLOW"));
     assert!(rig.failure(ALICE, "mint", mint).contains("ERR_NOT_ALLOWED"));
     let account =
         engine_abi::SetAccount { storage: vec![(word(1), word(1))], ..Default::default() };
     let account = borsh::to_vec(&account).unwrap();
-    assert!(rig.failure(ENGINE, "set_account", account).contains("ERR_ACCOUNT"));
+    assert!(rig.failure(OWNER, "set_account", account).contains("ERR_ACCOUNT"));
 }

@@ -80,7 +80,7 @@ pub fn ping_pong(nops: usize) -> Vec<u8> {
     code
 }
 
-/// Stores 7 at slot 1 and calls the address in its input with no input; stores whether that succeeded at slot 2,
+/// Stores 7 at slot 1 and calls the address in its input with no input and 60,000 gas; stores whether that succeeded at slot 2,
 /// logs what it returned, and returns it.
 pub fn caller() -> Vec<u8> {
     vec![
@@ -96,7 +96,9 @@ pub fn caller() -> Vec<u8> {
         PUSH0,
         PUSH0,
         CALLDATALOAD,
-        GAS,
+        PUSH2,
+        0xea,
+        0x60,
         CALL,
         PUSH1,
         2,

@@ -1,7 +1,7 @@
 //! Promotion, its refusals, its end; the compiler in the engine's account.
 
 use crate::programs::{self, word};
-use crate::rig::{CHAIN_ID, ENGINE, Rig, compile_for, keccak};
+use crate::rig::{CHAIN_ID, OWNER, Rig, compile_for, keccak};
 use engine_abi::state::Promotion;
 use engine_abi::{Address, Fork, New, Promote, Status};
 
@@ -29,12 +29,12 @@ fn a_contract_is_promoted_and_demoted_without_touching_the_engine() {
     // Its code is there as ever.
     assert_eq!(rig.view::<Vec<u8>>("code", &A), code);
     let again = args(&Promote { code_hash: hash, wasm: compile_for(&code, Fork::Cancun) });
-    assert!(rig.failure(ENGINE, "promote", again).contains("ERR_PROMOTED"));
+    assert!(rig.failure(OWNER, "promote", again).contains("ERR_PROMOTED"));
     rig.run("demote", &hash);
     assert_eq!(compiled(&rig), 0);
     assert_eq!(rig.view::<Option<Promotion>>("promoted", &hash), None);
     assert_eq!(rig.storage_at(A, word(0)), word(3));
-    assert!(rig.failure(ENGINE, "demote", args(&hash)).contains("ERR_NOT_PROMOTED"));
+    assert!(rig.failure(OWNER, "demote", args(&hash)).contains("ERR_NOT_PROMOTED"));
     assert!(rig.promote_compiled(&code));
     assert_eq!(compiled(&rig), 1);
 }
@@ -47,7 +47,7 @@ fn what_is_no_module_of_the_contract_is_refused() {
     rig.set_account(A, &code, &[]);
     let promote = |wasm: Vec<u8>| args(&Promote { code_hash: hash, wasm });
     let good = compile_for(&code, Fork::Cancun);
-    let refused = |wasm: Vec<u8>| rig.failure(ENGINE, "promote", promote(wasm));
+    let refused = |wasm: Vec<u8>| rig.failure(OWNER, "promote", promote(wasm));
     assert!(refused(compile_for(&other, Fork::Cancun)).contains("another contract"));
     assert!(refused(compile_for(&code, Fork::Prague)).contains("Prague"));
     assert!(refused(Vec::new()).contains("ERR_MODULE"));
@@ -59,14 +59,15 @@ fn what_is_no_module_of_the_contract_is_refused() {
     assert!(rig.failure(ALICE, "promote", promote(good.clone())).contains("ERR_NOT_ALLOWED"));
     assert!(rig.failure(ALICE, "demote", args(&hash)).contains("ERR_NOT_ALLOWED"));
     assert!(rig.failure(ALICE, "on_promoted", args(&hash)).contains("ERR_NOT_ALLOWED"));
-    assert!(rig.failure(ENGINE, "on_promoted", args(&hash)).contains("ERR_NOT_PENDING"));
+    let account = rig.account().to_owned();
+    assert!(rig.failure(&account, "on_promoted", args(&hash)).contains("ERR_NOT_PENDING"));
     let unknown = args(&Promote { code_hash: [9; 32], wasm: good.clone() });
-    assert!(rig.failure(ENGINE, "promote", unknown).contains("ERR_NO_CODE"));
+    assert!(rig.failure(OWNER, "promote", unknown).contains("ERR_NO_CODE"));
     // Its section is right, the rest of it is none: the host refuses the deploy, and the contract stays interpreted.
     let mut broken = good;
     broken.truncate(broken.len() - 1);
     if let Ok(value) =
-        crate::rig::value(&rig.call_as(ENGINE, "promote", promote(broken), crate::rig::NEAR_GAS))
+        crate::rig::value(&rig.call_as(OWNER, "promote", promote(broken), crate::rig::NEAR_GAS))
     {
         assert_eq!(value, [0]);
     }

@@ -9,9 +9,11 @@ use engine_abi::{
     Address, CodeHash, Fork, Mint, New, Promote, SetAccount, StorageAt, TransactionResult, Word,
 };
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The account of the engine, and of its owner.
-pub const ENGINE: &str = "evm.near";
+/// The owner of every engine.
+pub const OWNER: &str = "owner.near";
 
 /// Chain id of the engine.
 pub const CHAIN_ID: u64 = 1_313_161_556;
@@ -19,9 +21,18 @@ pub const CHAIN_ID: u64 = 1_313_161_556;
 /// NEAR gas of a call: what protocol 88 gives.
 pub const NEAR_GAS: u64 = 1_000_000_000_000_000;
 
+/// One chain for all engines, so that their code is compiled once.
+static HOST: LazyLock<Host> = LazyLock::new(|| {
+    let options = Options { engines: vec![EngineKind::Cranelift], ..Options::default() };
+    Host::in_memory(&options).unwrap()
+});
+
+/// Engines so far: each has an account of its own.
+static ENGINES: AtomicU32 = AtomicU32::new(0);
+
 /// An engine.
 pub struct Rig {
-    host: Host,
+    account: String,
 }
 
 /// A transaction of the EVM and what it cost.
@@ -43,20 +54,20 @@ impl Rig {
     }
 
     fn started(fork: Fork, permissionless_promote: bool) -> Self {
-        let options = Options { engines: vec![EngineKind::Wasmi], ..Options::default() };
-        let rig = Self { host: Host::in_memory(&options).unwrap() };
+        let number = ENGINES.fetch_add(1, Ordering::Relaxed);
+        let rig = Self { account: format!("evm{number:04}.near") };
         rig.install("", Visibility::Public, cotenant_contracts::engine());
         let precompiles = cotenant_contracts::evm_precompiles();
         rig.install(":evm_precompiles", Visibility::Private, precompiles);
         rig.install(":evm_compiler", Visibility::Private, cotenant_contracts::evm_compiler());
-        let owner = ENGINE.to_owned();
+        let owner = OWNER.to_owned();
         rig.run("new", &New { chain_id: CHAIN_ID, owner, fork, permissionless_promote });
         rig
     }
 
     fn install(&self, namespace: &str, visibility: Visibility, code: &[u8]) {
-        let module: ModuleId = format!("{ENGINE}{namespace}").parse().unwrap();
-        let outcome = self.host.deploy(&module, visibility, code).unwrap();
+        let module: ModuleId = format!("{}{namespace}", self.account).parse().unwrap();
+        let outcome = HOST.deploy(&module, visibility, code).unwrap();
         assert!(matches!(outcome.status(), Some(NearStatus::SuccessValue(_))), "{outcome:?}");
     }
 
@@ -68,14 +79,14 @@ impl Rig {
         args: Vec<u8>,
         gas: u64,
     ) -> TransactionOutcome {
-        let mut call = Call::new(ENGINE.parse().unwrap(), method).args(args).gas(gas);
+        let mut call = Call::new(self.account.parse().unwrap(), method).args(args).gas(gas);
         call.signer = Some(signer.parse().unwrap());
-        self.host.call(&call).unwrap()
+        HOST.call(&call).unwrap()
     }
 
     /// Calls a method as the owner; it must succeed.
     pub fn run(&self, method: &str, args: &impl BorshSerialize) -> Vec<u8> {
-        let outcome = self.call_as(ENGINE, method, borsh::to_vec(args).unwrap(), NEAR_GAS);
+        let outcome = self.call_as(OWNER, method, borsh::to_vec(args).unwrap(), NEAR_GAS);
         value(&outcome).unwrap_or_else(|error| panic!("{method}: {error}"))
     }
 
@@ -105,8 +116,8 @@ impl Rig {
     /// A view method.
     pub fn view<T: BorshDeserialize>(&self, method: &str, args: &impl BorshSerialize) -> T {
         let args = borsh::to_vec(args).unwrap();
-        let module: ModuleId = ENGINE.parse().unwrap();
-        let execution = self.host.view(&module, method, &args).unwrap();
+        let module: ModuleId = self.account.parse().unwrap();
+        let execution = HOST.view(&module, method, &args).unwrap();
         assert!(execution.abort.is_none(), "{method}: {:?}", execution.abort);
         match execution.return_data {
             near_vm_runner::logic::types::ReturnData::Value(value) => {
@@ -140,11 +151,6 @@ impl Rig {
         self.run("promote", &Promote { code_hash, wasm: wasm.to_vec() }) == [1]
     }
 
-    /// The digest of the whole state.
-    pub fn digest(&self) -> impl PartialEq + std::fmt::Debug {
-        self.host.runtime().digest().unwrap()
-    }
-
     /// Promotes a contract by the module that the compiler makes of it here.
     pub fn promote_compiled(&self, code: &[u8]) -> bool {
         self.promote(keccak(code), &compile_for(code, Fork::Cancun))
@@ -152,16 +158,21 @@ impl Rig {
 
     /// The code of a module of the engine's account.
     pub fn module_code(&self, namespace: &str) -> Vec<u8> {
-        let state = self.host.state().unwrap();
-        let modules = state.modules(&ENGINE.parse().unwrap()).unwrap();
+        let state = HOST.state().unwrap();
+        let modules = state.modules(&self.account.parse().unwrap()).unwrap();
         let record = &modules[&namespace.parse::<Namespace>().unwrap()];
         state.code(&record.code_hash).unwrap().unwrap().to_vec()
     }
 
+    /// The account of the engine.
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+
     /// Everything that the EVM sees: accounts and slots.
     pub fn world(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
-        let state = self.host.state().unwrap();
-        let account = ENGINE.parse().unwrap();
+        let state = HOST.state().unwrap();
+        let account = self.account.parse().unwrap();
         let entries = state.values(&account, &Namespace::DEFAULT, &[], usize::MAX).unwrap();
         entries.into_iter().filter(|(key, _)| matches!(key[0], b'a' | b's')).collect()
     }
