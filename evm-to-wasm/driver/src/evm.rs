@@ -28,11 +28,14 @@ struct SessionModules {
 }
 
 impl<DB: Database> CompiledEvm<DB> {
+    /// As many as revm makes.
+    const FRAMES: usize = 8;
+
     /// An EVM over a context. Without modules everything is interpreted.
     pub fn new(context: EthContext<DB>, modules: Option<Rc<Modules>>) -> Self {
         let precompiles = EthPrecompiles::new(context.cfg.spec);
         let source = SessionModules { modules, session: None, counts: Counts::default() };
-        Self { inner: ParentEvm::new(context, precompiles, source) }
+        Self { inner: ParentEvm::new(context, precompiles, source, Self::FRAMES) }
     }
 
     /// Runs a transaction; what it changes stays in the journal.

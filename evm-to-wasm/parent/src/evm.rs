@@ -59,19 +59,20 @@ enum Slot<L> {
 }
 
 impl<DB: Database, P, S: ModuleSource> ParentEvm<DB, P, S> {
-    /// An EVM over a context, with precompiles and a source of modules.
-    pub fn new(context: EthContext<DB>, precompiles: P, source: S) -> Self {
+    /// An EVM over a context, with precompiles and a source of modules. Room for so many frames is made at once; there may
+    /// be more.
+    pub fn new(context: EthContext<DB>, precompiles: P, source: S, frames: usize) -> Self {
         let spec = context.cfg.spec;
         let inner = Evm {
             ctx: context,
             inspector: (),
             instruction: EthInstructions::new_mainnet_with_spec(spec),
             precompiles,
-            frame_stack: FrameStack::new_prealloc(8),
+            frame_stack: FrameStack::new_prealloc(frames),
         };
-        let frames =
+        let running =
             Frames { source, environment: None, slots: Vec::new(), tally: Tally::default() };
-        Self { inner, frames }
+        Self { inner, frames: running }
     }
 
     /// Closes what is left of a transaction's modules. To be called after each transaction, however it ended.

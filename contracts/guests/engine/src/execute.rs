@@ -53,10 +53,17 @@ pub fn execute(config: &Config, transaction: TxEnv, sender: Sender) -> Transacti
     let codes = Rc::default();
     let world = World::new(config.chain_id, Rc::clone(&codes));
     let spec = spec(config);
+    // Fees are for the account that brought the transaction.
+    let beneficiary = match sender {
+        Sender::Signed => caller(),
+        Sender::Account => transaction.caller,
+        Sender::Anybody => Address::ZERO,
+    };
     let mut evm = Evm::new(
-        context(config, spec, world, sender),
+        context(config, spec, world, sender, beneficiary),
         HostPrecompiles::new(config.fork),
         Modules::new(mode, codes),
+        1,
     );
     let gas = evm.instructions().gas_table()[usize::from(EXTCODECOPY)];
     evm.instructions().insert_instruction(EXTCODECOPY, Instruction::new(ext_code_copy), gas);
@@ -108,7 +115,13 @@ fn spec(config: &Config) -> SpecId {
     })
 }
 
-fn context(config: &Config, spec: SpecId, world: World, sender: Sender) -> EthContext<World> {
+fn context(
+    config: &Config,
+    spec: SpecId,
+    world: World,
+    sender: Sender,
+    beneficiary: Address,
+) -> EthContext<World> {
     let mut rules = CfgEnv::<SpecId>::default();
     rules.set_spec_and_mainnet_gas_params(spec);
     rules.chain_id = config.chain_id;
@@ -121,7 +134,7 @@ fn context(config: &Config, spec: SpecId, world: World, sender: Sender) -> EthCo
         gas_limit: u64::MAX,
         basefee: 0,
         prevrandao: Some(B256::try_from(near::random_seed().as_slice()).unwrap_or_default()),
-        beneficiary: beneficiary(sender),
+        beneficiary,
         ..BlockEnv::default()
     };
     block.set_blob_excess_gas_and_price(0, rules.blob_base_fee_update_fraction());
@@ -135,14 +148,6 @@ fn context(config: &Config, spec: SpecId, world: World, sender: Sender) -> EthCo
         chain: (),
         local: Default::default(),
         error: Ok(()),
-    }
-}
-
-/// Who gets the fees: the EVM address of the account that brought the transaction.
-fn beneficiary(sender: Sender) -> Address {
-    match sender {
-        Sender::Signed | Sender::Account => caller(),
-        Sender::Anybody => Address::ZERO,
     }
 }
 
@@ -244,23 +249,30 @@ pub fn log(result: &TransactionResult) {
             return;
         }
         room -= bytes.len();
-        near::log(&base64(&bytes));
+        near::log_bytes(&base64(&bytes));
     }
 }
 
-fn base64(bytes: &[u8]) -> String {
+fn base64(bytes: &[u8]) -> Vec<u8> {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut line = String::with_capacity(4 + bytes.len().div_ceil(3) * 4);
-    line.push_str("evm:");
-    for chunk in bytes.chunks(3) {
-        let mut word = [0; 4];
-        word[1..=chunk.len()].copy_from_slice(chunk);
-        let word = u32::from_be_bytes(word);
-        for digit in 0..4 {
-            let is_padding = digit > chunk.len();
-            let index = (word >> (18 - 6 * digit)) & 63;
-            line.push(if is_padding { '=' } else { char::from(DIGITS[index as usize]) });
+    let digit = |word: u32, place: u32| DIGITS[(word >> (18 - 6 * place)) as usize & 63];
+    let mut line = Vec::with_capacity(4 + bytes.len().div_ceil(3) * 4);
+    line.extend_from_slice(b"evm:");
+    let (chunks, rest) = bytes.as_chunks::<3>();
+    for [first, second, third] in chunks {
+        let word = u32::from_be_bytes([0, *first, *second, *third]);
+        line.extend_from_slice(&[digit(word, 0), digit(word, 1), digit(word, 2), digit(word, 3)]);
+    }
+    match rest {
+        [first] => {
+            let word = u32::from_be_bytes([0, *first, 0, 0]);
+            line.extend_from_slice(&[digit(word, 0), digit(word, 1), b'=', b'=']);
         }
+        [first, second] => {
+            let word = u32::from_be_bytes([0, *first, *second, 0]);
+            line.extend_from_slice(&[digit(word, 0), digit(word, 1), digit(word, 2), b'=']);
+        }
+        _ => {}
     }
     line
 }

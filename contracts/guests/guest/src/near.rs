@@ -75,7 +75,12 @@ pub fn gas_left() -> u64 {
 
 /// Writes a line to the log of the call.
 pub fn log(line: &str) {
-    let (len, ptr) = raw(line.as_bytes());
+    log_bytes(line.as_bytes());
+}
+
+/// The same; what is no UTF-8 ends the call.
+pub fn log_bytes(line: &[u8]) {
+    let (len, ptr) = raw(line);
     // SAFETY: the pointer is of a slice that outlives the call; the host reads it alone.
     unsafe { sys::log_utf8(len, ptr) };
 }
