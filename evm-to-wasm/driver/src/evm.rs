@@ -23,7 +23,7 @@ pub struct CompiledEvm<DB: Database> {
 /// The modules of one transaction.
 struct SessionModules {
     modules: Option<Rc<Modules>>,
-    session: Option<Session>,
+    session: Option<Rc<Session>>,
     counts: Counts,
 }
 
@@ -47,17 +47,25 @@ impl<DB: Database> CompiledEvm<DB> {
         transaction: TxEnv,
     ) -> Result<ExecutionResult, EVMError<DB::Error, InvalidTransaction>> {
         let source = self.inner.source();
-        source.session = source.modules.as_ref().map(Modules::session);
+        let session = source.modules.as_ref().map(|modules| Rc::new(modules.session()));
+        source.session.clone_from(&session);
         self.inner.context().set_tx(transaction);
         let mut handler = MainnetHandler::<
             ParentEvm<DB, EthPrecompiles, SessionModules>,
             EVMError<DB::Error>,
             EthFrame<EthInterpreter>,
         >::default();
-        let result = handler.run(&mut self.inner);
-        self.inner.end_transaction();
-        self.inner.source().end();
-        result
+        let mut run = || {
+            let result = handler.run(&mut self.inner);
+            // What is still live is closed inside as well.
+            self.inner.end_transaction();
+            self.inner.source().end();
+            result
+        };
+        match &session {
+            Some(session) => session.enter(run),
+            None => run(),
+        }
     }
 
     /// Takes what transactions changed out of the journal.
