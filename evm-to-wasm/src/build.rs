@@ -6,21 +6,85 @@
 //! instructions of a node are one.
 //!
 //! Gas is charged by section: at the entry of a node, and behind each instruction that needs it exactly.
+//!
+//! More is known of a value behind a branch on it ([`facts`]) and behind an access to memory at it, which no gas
+//! pays for beyond 2^32: what follows uses a new value that is the same but narrower. The range of a phi is
+//! that of its operands. That of a loop's phi is assumed first, as the range with which the loop is entered, and
+//! checked at the end; where an edge backwards brings more the form is built again with more assumed.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::blocks::{Block, Blocks, End, Instruction};
 use crate::flow::{Flow, NONE};
-use crate::graph::Graph;
+use crate::graph::{Graph, Jump};
+use crate::facts;
 use crate::ir::{Body, Def, Ir, Phi, V};
 use crate::opcode::{Family, Op, Row, arity, row};
 use crate::range::{self, Range};
+use crate::runtime::layout;
 use crate::simplify::{Simpler, simplify};
 use crate::word::Word;
 
+/// Rounds of assuming more of the phis of loops, before nothing is assumed.
+const ROUNDS: u32 = 4;
+/// Offsets of memory beyond which a frame halts.
+const MEMORY_MAX: Word = Word([layout::MAXIMUM_PAGES * layout::PAGE as u64, 0, 0, 0]);
+/// How far a counter can get that grows by no more than the gas of its turn: gas is below 2^63 at the entry of
+/// a frame, and may be overdrawn in a turn.
+const COUNTED_MAX: Word = Word([(1 << 63) + (1 << 32), 0, 0, 0]);
+/// Bits of the start of such a counter, at most: its end then fits 64.
+const COUNTER_BITS: u32 = 62;
+
 /// Builds the form of `graph`.
 pub fn build(blocks: &Blocks<'_>, graph: &Graph, flow: &Flow) -> Ir {
+    let mut assumed = BTreeMap::new();
+    for round in 0.. {
+        let (ir, more) = build_once(blocks, graph, flow, assumed, round < ROUNDS);
+        match more {
+            None => return ir,
+            Some(more) => assumed = more,
+        }
+    }
+    Ir::default()
+}
+
+/// Ranges assumed for entries of the stack at the head of a loop, by node and entry.
+type Assumed = BTreeMap<(u32, i32), Assumption>;
+
+#[derive(Clone, Copy, Debug)]
+struct Assumption {
+    /// What comes forwards, and backwards unless it is counted.
+    base: Range,
+    /// Whether what comes backwards may count up from there.
+    counted: bool,
+}
+
+impl Assumption {
+    fn range(self) -> Range {
+        match self.counted {
+            true => Range { low: self.base.low, high: self.base.high.add(COUNTED_MAX) },
+            false => self.base,
+        }
+    }
+
+    /// Counts no more if the end could be beyond 64 bits.
+    fn grow(&mut self, base: Range) {
+        self.base = base;
+        if self.counted && base.high.bits() > COUNTER_BITS {
+            *self = Self { base: Range::FULL, counted: false };
+        }
+    }
+}
+
+/// The form, and more to assume if what was assumed is not so.
+fn build_once(
+    blocks: &Blocks<'_>,
+    graph: &Graph,
+    flow: &Flow,
+    assumed: Assumed,
+    hopeful: bool,
+) -> (Ir, Option<Assumed>) {
     let mut ir = Ir::default();
     let none = Body {
         phis: Vec::new(),
@@ -45,12 +109,18 @@ pub fn build(blocks: &Blocks<'_>, graph: &Graph, flow: &Flow) -> Ir {
         stack: Vec::new(),
         loads: BTreeMap::new(),
         known: BTreeMap::new(),
+        touched: alloc::vec![0; graph.nodes.len()],
+        accessed: BTreeMap::new(),
+        assumed,
+        hopeful,
     };
     for node in &flow.order {
         builder.node(*node);
     }
     builder.connect();
-    builder.ir
+    let holds = builder.check();
+    let more = (!holds).then(|| core::mem::take(&mut builder.assumed));
+    (builder.ir, more)
 }
 
 struct Builder<'a, 'b> {
@@ -70,6 +140,13 @@ struct Builder<'a, 'b> {
     stack: Vec<V>,
     loads: BTreeMap<i32, V>,
     known: BTreeMap<(u8, [V; 3]), V>,
+    /// Bytes of memory that are known to be touched at the end of each node.
+    touched: Vec<u64>,
+    /// Sizes of accesses in the node in hand, by the root of their offset.
+    accessed: BTreeMap<V, u64>,
+    assumed: Assumed,
+    /// Whether anything is assumed.
+    hopeful: bool,
 }
 
 impl Builder<'_, '_> {
@@ -82,6 +159,8 @@ impl Builder<'_, '_> {
         let blocks = self.blocks;
         let block = &blocks.blocks[self.graph.nodes[place].block as usize];
         let phis = self.enter(node);
+        self.enter_memory(node);
+        self.learn_from_branch(node);
         let halts = self.check_stack(node, block);
         let code = blocks.of(block);
         let mut operands = Vec::new();
@@ -139,11 +218,145 @@ impl Builder<'_, '_> {
         for slot in self.base..self.flow.height[place] {
             let phi = self.ir.phis.len() as u32;
             self.ir.phis.push(Phi { node, slot, operands: Vec::new() });
-            let value = self.ir.value(Def::Phi(phi), node, Range::FULL);
+            let range = self.phi_range(node, slot);
+            let value = self.ir.value(Def::Phi(phi), node, range);
             phis.push(value);
             self.stack.push(value);
         }
         phis
+    }
+
+    /// The range of a phi: of what comes forwards, and of what is assumed to come backwards.
+    fn phi_range(&mut self, node: u32, slot: i32) -> Range {
+        let mut forward: Option<Range> = None;
+        let mut backward = false;
+        for from in &self.flow.predecessors[node as usize] {
+            if !self.flow.before(*from, node) {
+                backward = true;
+                continue;
+            }
+            let body = &self.ir.bodies[*from as usize];
+            if body.halts {
+                continue;
+            }
+            let range = match usize::try_from(slot - body.floor) {
+                Ok(place) => body.exit.get(place).map_or(Range::FULL, |v| self.ir.range(*v)),
+                Err(_) => Range::FULL,
+            };
+            forward = Some(forward.map_or(range, |other| other.union(range)));
+        }
+        let forward = forward.unwrap_or(Range::FULL);
+        if !backward {
+            return forward;
+        }
+        if !self.hopeful {
+            return Range::FULL;
+        }
+        // A flag has a local of its own type: a word that comes later would not fit.
+        let first = Assumption { base: wider(forward), counted: false };
+        let assumption = self.assumed.entry((node, slot)).or_insert(first);
+        assumption.grow(assumption.base.union(first.base));
+        assumption.range()
+    }
+
+    /// Memory that is touched at the entry of a node, whichever way it is entered.
+    fn enter_memory(&mut self, node: u32) {
+        self.accessed.clear();
+        let place = node as usize;
+        // The entry of the contract comes before everything; here it does unless something leads back to it.
+        let least = if node > 0 && self.flow.order.first() == Some(&0) { self.touched[0] } else { 0 };
+        let mut touched: Option<u64> = None;
+        if !self.graph.nodes[place].dispatched {
+            for from in &self.flow.predecessors[place] {
+                // What comes backwards has been here.
+                if self.flow.before(*from, node) {
+                    let there = self.touched[*from as usize];
+                    touched = Some(touched.map_or(there, |other| other.min(there)));
+                }
+            }
+        }
+        self.touched[place] = touched.unwrap_or(least).max(least);
+    }
+
+    /// Narrows what the branch into a node says about.
+    fn learn_from_branch(&mut self, node: u32) {
+        let [from] = *self.flow.predecessors[node as usize] else { return };
+        if self.graph.nodes[node as usize].dispatched {
+            return;
+        }
+        let shape = &self.graph.nodes[from as usize];
+        let body = &self.ir.bodies[from as usize];
+        let falls = shape.fall.is_some_and(|edge| edge.node == node);
+        let jumps = match &shape.jump {
+            Some(Jump::Static(edge)) => edge.node == node,
+            _ => false,
+        };
+        let (End::Jumpi, [_, condition]) = (body.end, body.operands.as_slice()) else { return };
+        if falls == jumps {
+            return;
+        }
+        for (value, range) in facts::of_condition(&self.ir, *condition, jumps) {
+            self.refine(value, range);
+        }
+    }
+
+    /// Uses a narrower value for a root from here on.
+    fn refine(&mut self, root: V, range: Range) {
+        let mut made: Vec<(V, V)> = Vec::new();
+        let mut stack = core::mem::take(&mut self.stack);
+        let mut loads = core::mem::take(&mut self.loads);
+        for value in stack.iter_mut().chain(loads.values_mut()) {
+            if self.ir.root(*value) != root || self.ir.as_const(*value).is_some() {
+                continue;
+            }
+            if let Some((_, narrow)) = made.iter().find(|(wide, _)| wide == value) {
+                *value = *narrow;
+                continue;
+            }
+            let before = self.ir.range(*value);
+            let mut after = before.meet(range);
+            if after.is_flag() && !before.is_flag() && after.only().is_none() {
+                // A flag has a local of its own type.
+                after = wider(after);
+            }
+            if after == before {
+                continue;
+            }
+            let narrow = match after.only() {
+                Some(word) => self.constant(word),
+                None => {
+                    let argument = self.ir.arguments.len() as u32;
+                    self.ir.arguments.push(*value);
+                    self.item(Def::Same(argument), after)
+                }
+            };
+            made.push((*value, narrow));
+            *value = narrow;
+        }
+        self.stack = stack;
+        self.loads = loads;
+    }
+
+    /// Notes an access to memory: whether it is to what is touched already, and what it says about its offset.
+    fn access(&mut self, value: V, offset: V, size: u64) {
+        let place = self.node as usize;
+        if let Some(word) = self.ir.as_const(offset) {
+            let Some(end) = word.as_u64().and_then(|at| at.checked_add(size)) else { return };
+            if end <= self.touched[place] {
+                self.ir.touched.insert(value);
+            } else if end < 1 << 31 {
+                self.touched[place] = end;
+            }
+            return;
+        }
+        let root = self.ir.root(offset);
+        let accessed = self.accessed.entry(root).or_default();
+        if *accessed >= size {
+            self.ir.touched.insert(value);
+        } else {
+            *accessed = size;
+        }
+        self.refine(root, Range::up_to(MEMORY_MAX));
     }
 
     /// Checks what is not known of the height; whether it is known to be wrong.
@@ -309,6 +522,11 @@ impl Builder<'_, '_> {
         if pure {
             self.known.insert(key, value);
         }
+        match row.op {
+            Op::Mload | Op::Mstore => self.access(value, operands[0], 32),
+            Op::Mstore8 => self.access(value, operands[0], 1),
+            _ => {}
+        }
         value
     }
 
@@ -344,4 +562,64 @@ impl Builder<'_, '_> {
             }
         }
     }
+
+    /// Whether what was assumed of the phis of loops is so; if not, more is assumed.
+    fn check(&mut self) -> bool {
+        let mut holds = true;
+        for phi in 0..self.ir.phis.len() {
+            let Phi { node, slot, ref operands } = self.ir.phis[phi];
+            let Some(mut assumption) = self.assumed.get(&(node, slot)).copied() else { continue };
+            if !self.hopeful {
+                break;
+            }
+            for (from, operand) in operands {
+                if self.flow.before(*from, node) {
+                    continue;
+                }
+                let range = self.ir.range(*operand);
+                let itself = *self.ir.def(self.ir.root(*operand)) == Def::Phi(phi as u32);
+                let counter = self.is_counter(*operand, phi as u32, *from);
+                let base = assumption.base;
+                if itself || base.contains(range) || (assumption.counted && counter) {
+                    continue;
+                }
+                holds = false;
+                if counter && base.high.bits() <= COUNTER_BITS {
+                    assumption.counted = true;
+                    continue;
+                }
+                let bits = base.union(range).high.bits();
+                let steps = [32, 64, 160].into_iter();
+                let step = steps.filter(|step| base.high.bits() < *step).find(|step| bits <= *step);
+                assumption.grow(step.map_or(Range::FULL, Range::bits));
+            }
+            self.assumed.insert((node, slot), assumption);
+        }
+        holds
+    }
+
+    /// Whether a value is a phi of a loop plus no more than the gas of the turn that it is made in.
+    fn is_counter(&self, value: V, phi: u32, latch: u32) -> bool {
+        let ir = &self.ir;
+        let value = ir.root(value);
+        let (Some(Op::Add), &[a, b]) = (ir.op(value), ir.arguments_of(value)) else { return false };
+        let is_phi = |v: V| *ir.def(ir.root(v)) == Def::Phi(phi);
+        let step = match (ir.as_const(a), ir.as_const(b)) {
+            (Some(step), None) if is_phi(b) => step,
+            (None, Some(step)) if is_phi(a) => step,
+            _ => return false,
+        };
+        let gas = |node: u32| {
+            let block = self.graph.nodes[node as usize].block;
+            u64::from(self.blocks.blocks[block as usize].gas)
+        };
+        let head = ir.phis[phi as usize].node;
+        let turn = gas(head) + if latch == head { 0 } else { gas(latch) };
+        step.as_u64().is_some_and(|step| step <= turn)
+    }
+}
+
+/// A range that is not that of a flag.
+fn wider(range: Range) -> Range {
+    Range { low: range.low, high: range.high.max(Word::from(2)) }
 }

@@ -60,8 +60,17 @@ impl Node {
     }
 }
 
+/// Why there is no graph: jumps of one node lead to several copies.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mixed {
+    /// Blocks that had better call functions that are not copied.
+    pub callers: Vec<u32>,
+    /// Functions that had better not be copied.
+    pub functions: Vec<u32>,
+}
+
 /// The control-flow graph.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Graph {
     /// Nodes, in the order of their blocks; the first is the entry.
     pub nodes: Vec<Node>,
@@ -70,18 +79,26 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// One node a block; all that the analysis reached.
-    pub fn new(blocks: &Blocks<'_>, analysis: &Analysis) -> Self {
-        let mut place_of = alloc::vec![u32::MAX; blocks.blocks.len()];
-        let mut reached: Vec<u32> = analysis.states.iter().map(|state| state.block).collect();
+    /// One node for each copy of a block that the analysis reached.
+    ///
+    /// # Errors
+    /// A jump leads to several copies of a block.
+    pub fn new(blocks: &Blocks<'_>, analysis: &Analysis) -> Result<Self, Mixed> {
+        let mut reached: Vec<(u32, &[u32])> =
+            analysis.states.iter().map(|state| (state.block, state.copy.as_slice())).collect();
         reached.sort_unstable();
         reached.dedup();
-        for (place, block) in reached.iter().enumerate() {
-            place_of[*block as usize] = place as u32;
-        }
+        let place_of: Vec<u32> = analysis
+            .states
+            .iter()
+            .map(|state| {
+                let key = (state.block, state.copy.as_slice());
+                reached.binary_search(&key).unwrap_or_default() as u32
+            })
+            .collect();
         let mut nodes: Vec<Node> = reached
             .iter()
-            .map(|block| Node {
+            .map(|(block, _)| Node {
                 block: *block,
                 heights: (STACK_LIMIT, 0),
                 jump: None,
@@ -89,34 +106,43 @@ impl Graph {
                 dispatched: *block == 0,
             })
             .collect();
-        let edge = |pc: u32| {
+        let edge = |pc: u32, state: u32| {
             let target = blocks.target(u64::from(pc))?;
-            Some(Edge { pc, node: place_of[target.block as usize], gas: target.gas })
+            let node = *place_of.get(state as usize)?;
+            Some(Edge { pc, node, gas: target.gas })
         };
+        let functions_of = |copy: &[u32]| {
+            copy.iter().filter_map(|returns| analysis.copied_for.get(returns).copied()).collect::<Vec<u32>>()
+        };
+        let mut mixed = Mixed::default();
         let mut jumps: Vec<Option<Vec<Edge>>> = alloc::vec![Some(Vec::new()); nodes.len()];
-        for state in &analysis.states {
-            let place = place_of[state.block as usize] as usize;
+        for (state, place) in analysis.states.iter().zip(&place_of) {
+            let place = *place as usize;
             let node = &mut nodes[place];
             node.heights.0 = node.heights.0.min(state.heights.0);
             node.heights.1 = node.heights.1.max(state.heights.1);
-            if state.falls
+            if let Some(next) = state.falls
                 && let Some(target) = blocks.fall(state.block)
             {
                 let pc = blocks.blocks[target.block as usize].pc;
-                node.fall =
-                    Some(Edge { pc, node: place_of[target.block as usize], gas: target.gas });
+                let fall = Edge { pc, node: place_of[next as usize], gas: target.gas };
+                if node.fall.is_some_and(|other| other != fall) {
+                    mixed.functions.extend(functions_of(state.copy.as_slice()));
+                }
+                node.fall = Some(fall);
             }
             match &state.jump {
                 None => {}
                 Some(Goes::Anywhere) => jumps[place] = None,
                 Some(Goes::To(to)) => {
                     if let Some(edges) = &mut jumps[place] {
-                        edges.extend(to.iter().filter_map(|pc| edge(*pc)));
+                        edges.extend(to.iter().filter_map(|(pc, state)| edge(*pc, *state)));
                     }
                 }
             }
         }
-        let mut landings = BTreeMap::new();
+        let mut landings: BTreeMap<u32, Edge> = BTreeMap::new();
+        let mut land = |edge: Edge| landings.insert(edge.pc, edge).is_none_or(|other| other == edge);
         for node in &mut nodes {
             // Nothing follows a node whose stack always under- or overflows.
             let block = &blocks.blocks[node.block as usize];
@@ -142,7 +168,13 @@ impl Graph {
                         [] => Jump::Nowhere,
                         [edge] => Jump::Static(*edge),
                         _ => {
-                            landings.extend(edges.iter().map(|edge| (edge.pc, *edge)));
+                            if edges.iter().any(|edge| !land(*edge)) {
+                                let copy = reached[place].1;
+                                mixed.functions.extend(functions_of(copy));
+                                if copy.is_empty() {
+                                    mixed.callers.push(nodes[place].block);
+                                }
+                            }
                             Jump::Among(edges)
                         }
                     }
@@ -150,11 +182,21 @@ impl Graph {
             });
         }
         if analysis.any_jump {
-            landings.extend(blocks.jumpdests().filter_map(|pc| Some((pc, edge(pc)?))));
+            // A jump from anywhere has no copies: a block is one node.
+            let mut node_of = alloc::vec![u32::MAX; blocks.blocks.len()];
+            for (place, (block, _)) in reached.iter().enumerate() {
+                node_of[*block as usize] = place as u32;
+            }
+            for pc in blocks.jumpdests() {
+                if let Some(target) = blocks.target(u64::from(pc)) {
+                    let node = node_of[target.block as usize];
+                    land(Edge { pc, node, gas: target.gas });
+                }
+            }
         }
         for edge in landings.values() {
             nodes[edge.node as usize].dispatched = true;
         }
-        Self { nodes, landings }
+        if mixed == Mixed::default() { Ok(Self { nodes, landings }) } else { Err(mixed) }
     }
 }

@@ -6,6 +6,7 @@
 //!
 //! `--emit ir` prints it; `docs/evm/compiler.md` explains a printed program.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -35,6 +36,8 @@ pub enum Def {
     Phi(u32),
     /// The entry of the stack at this height, relative to the head of the region, from memory.
     Load(i32),
+    /// The operand at this place of [`Ir::arguments`], of which more is known from here on.
+    Same(u32),
     /// Static gas of a section, charged here.
     Charge(u32),
     /// Halts unless the stack has so many entries and room for so many, both relative to the head.
@@ -100,6 +103,8 @@ pub struct Ir {
     pub phis: Vec<Phi>,
     /// Bodies of the nodes.
     pub bodies: Vec<Body>,
+    /// Accesses of memory that is known to be touched already.
+    pub touched: BTreeSet<V>,
 }
 
 impl Ir {
@@ -141,8 +146,17 @@ impl Ir {
             Def::Inst { arguments, .. } => {
                 &self.arguments[arguments.0 as usize..][..arguments.1 as usize]
             }
+            Def::Same(argument) => core::slice::from_ref(&self.arguments[*argument as usize]),
             _ => &[],
         }
+    }
+
+    /// The value that it is, before more was known of it.
+    pub fn root(&self, mut value: V) -> V {
+        while let Def::Same(argument) = self.def(value) {
+            value = self.arguments[*argument as usize];
+        }
+        value
     }
 
     /// What it does, if it is an instruction.
@@ -156,7 +170,7 @@ impl Ir {
     /// Whether it may be left out if nobody uses it, and computed anywhere its operands are known.
     pub fn is_pure(&self, value: V) -> bool {
         match self.def(value) {
-            Def::Const(_) => true,
+            Def::Const(_) | Def::Same(_) => true,
             Def::Inst { byte, .. } => {
                 row(*byte).is_some_and(|row| matches!(row.family, Family::Pure | Family::Frame))
             }
@@ -167,7 +181,7 @@ impl Ir {
     /// Whether it may be left out if nobody uses it.
     pub fn is_removable(&self, value: V) -> bool {
         match self.def(value) {
-            Def::Const(_) | Def::Load(_) | Def::Phi(_) => true,
+            Def::Const(_) | Def::Load(_) | Def::Phi(_) | Def::Same(_) => true,
             Def::Inst { op: Op::Gas | Op::Msize | Op::Returndatasize, .. } => true,
             _ => self.is_pure(value),
         }
@@ -211,6 +225,7 @@ impl Listing<'_> {
             }
             Def::Load(slot) => write!(f, "  v{} = entry {slot}", value.0)?,
             Def::Const(word) => write!(f, "  v{} = {word}", value.0)?,
+            Def::Same(_) => write!(f, "  v{} = v{}", value.0, self.ir.root(value).0)?,
             Def::Phi(phi) => {
                 write!(f, "  v{} = phi", value.0)?;
                 for (from, operand) in &self.ir.phis[*phi as usize].operands {
@@ -227,6 +242,9 @@ impl Listing<'_> {
                 }
                 f.write_str(row.map_or("?", |row| row.name))?;
                 self.operands(f, self.ir.arguments_of(value))?;
+                if self.ir.touched.contains(&value) {
+                    f.write_str(", touched")?;
+                }
             }
         }
         let range = self.ir.range(value);

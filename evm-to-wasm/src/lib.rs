@@ -20,6 +20,7 @@ pub mod abi;
 mod analysis;
 mod blocks;
 mod build;
+mod facts;
 mod flow;
 mod graph;
 mod hash;

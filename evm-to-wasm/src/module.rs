@@ -12,7 +12,7 @@ use wasm_encoder::{
 };
 
 use crate::abi::{self, reads};
-use crate::analysis::analyse;
+use crate::analysis::{Functions, analyse};
 use crate::blocks::Blocks;
 use crate::build::build;
 use crate::flow::{Flow, NONE, PartLimits};
@@ -26,6 +26,9 @@ use crate::{COMPILER_VERSION, Compiled, Fork, Options, Report};
 
 /// Bytes of a function's body, at most: three quarters of the host's limit.
 const BODY_BYTES_MAX: usize = 144 * 1024;
+
+/// Rounds of copying fewer functions, before none is copied.
+const COPYING_ROUNDS: u32 = 6;
 
 /// What the custom section `evm` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, borsh::BorshDeserialize)]
@@ -72,11 +75,28 @@ pub fn print(code: &[u8], options: &Options) -> alloc::string::String {
     Listing { ir, graph, flow, places: &places }.to_string()
 }
 
+/// The graph of `blocks`, with copies of as many functions as it goes.
+fn shape(blocks: &Blocks<'_>) -> Graph {
+    let mut functions = Functions::find(blocks);
+    for _ in 0..COPYING_ROUNDS {
+        match analyse(blocks, &functions).map(|analysis| Graph::new(blocks, &analysis)) {
+            Some(Ok(graph)) => return graph,
+            Some(Err(mixed)) if functions.copy_less(&mixed) => {}
+            _ => break,
+        }
+    }
+    functions.copy_none();
+    // Without copies there is one node a block.
+    analyse(blocks, &functions)
+        .and_then(|analysis| Graph::new(blocks, &analysis).ok())
+        .unwrap_or_default()
+}
+
 fn lower_all(blocks: &Blocks<'_>) -> Lowered {
-    let analysis = analyse(blocks);
+    let shaped = shape(blocks);
     let mut limits = PartLimits { weight: 100_000, dispatched: 900, nodes: 1_500, single: false };
     loop {
-        let mut graph = Graph::new(blocks, &analysis);
+        let mut graph = shaped.clone();
         let weights: Vec<u32> = graph
             .nodes
             .iter()

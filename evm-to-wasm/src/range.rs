@@ -54,6 +54,22 @@ impl Range {
         self.high <= Word::from(1)
     }
 
+    /// What is in both; `self` if nothing is.
+    pub fn meet(self, other: Self) -> Self {
+        let both = Self { low: self.low.max(other.low), high: self.high.min(other.high) };
+        if both.low <= both.high { both } else { self }
+    }
+
+    /// What is in either.
+    pub fn union(self, other: Self) -> Self {
+        Self { low: self.low.min(other.low), high: self.high.max(other.high) }
+    }
+
+    /// Whether all of `other` is in it.
+    pub fn contains(self, other: Self) -> bool {
+        self.low <= other.low && other.high <= self.high
+    }
+
     /// The only word it can be.
     pub fn only(self) -> Option<Word> {
         (self.low == self.high).then_some(self.low)

@@ -88,8 +88,8 @@ pub fn simplify(ir: &Ir, op: Op, operands: &[V]) -> Simpler {
         (Op::Add | Op::Or | Op::Xor, &[x, _]) if b == Some(Word::ZERO) => Simpler::Is(x),
         (Op::Add | Op::Or | Op::Xor, &[_, y]) if a == Some(Word::ZERO) => Simpler::Is(y),
         (Op::Sub, &[x, _]) if b == Some(Word::ZERO) => Simpler::Is(x),
-        (Op::Sub | Op::Xor, [x, y]) if x == y => Simpler::Const(Word::ZERO),
-        (Op::And | Op::Or, [x, y]) if x == y => Simpler::Is(*x),
+        (Op::Sub | Op::Xor, [x, y]) if ir.root(*x) == ir.root(*y) => Simpler::Const(Word::ZERO),
+        (Op::And | Op::Or, [x, y]) if ir.root(*x) == ir.root(*y) => Simpler::Is(*x),
         (Op::Mul | Op::Div | Op::Sdiv, &[x, _]) if b == Some(one) => Simpler::Is(x),
         (Op::Mul, &[_, y]) if a == Some(one) => Simpler::Is(y),
         (Op::Mul, _) if a == Some(Word::ZERO) || b == Some(Word::ZERO) => {
@@ -103,12 +103,12 @@ pub fn simplify(ir: &Ir, op: Op, operands: &[V]) -> Simpler {
             (_, Some(bits)) if range_of(0).high.bits() <= bits => Simpler::Is(x),
             _ => Simpler::No,
         },
-        (Op::Eq, [x, y]) if x == y => Simpler::Const(one),
+        (Op::Eq, [x, y]) if ir.root(*x) == ir.root(*y) => Simpler::Const(one),
         (Op::Eq, &[x, _]) if b == Some(Word::ZERO) => Simpler::Is1(0x15, x),
         (Op::Eq, &[_, y]) if a == Some(Word::ZERO) => Simpler::Is1(0x15, y),
         (Op::Eq, &[x, _]) if b == Some(one) && range_of(0).is_flag() => Simpler::Is(x),
         (Op::Eq, &[_, y]) if a == Some(one) && range_of(1).is_flag() => Simpler::Is(y),
-        (Op::Lt | Op::Gt | Op::Slt | Op::Sgt, [x, y]) if x == y => Simpler::Const(Word::ZERO),
+        (Op::Lt | Op::Gt | Op::Slt | Op::Sgt, [x, y]) if ir.root(*x) == ir.root(*y) => Simpler::Const(Word::ZERO),
         (Op::Lt, &[x, _]) if b == Some(one) => Simpler::Is1(0x15, x),
         (Op::Gt, &[_, y]) if a == Some(one) => Simpler::Is1(0x15, y),
         // x < x + y is false only where the sum may wrap.
@@ -181,8 +181,9 @@ fn power_of_two(word: Option<Word>) -> Option<u32> {
 
 /// Whether `sum` is known to be `x` plus something, without wrapping.
 fn grows(ir: &Ir, sum: V, x: V) -> bool {
+    let sum = ir.root(sum);
     let operands = ir.arguments_of(sum);
     ir.op(sum) == Some(Op::Add)
-        && operands.contains(&x)
+        && operands.iter().any(|operand| ir.root(*operand) == ir.root(x))
         && !ir.range(operands[0]).high.add_carry(ir.range(operands[1]).high).1
 }

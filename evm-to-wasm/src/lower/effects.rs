@@ -23,8 +23,8 @@ impl Emitter<'_> {
         let operands = ir.arguments_of(value);
         match (op, operands) {
             (Op::Mload, &[offset]) => self.load_word(value, offset),
-            (Op::Mstore, &[offset, word]) => self.store_word(offset, word),
-            (Op::Mstore8, &[offset, word]) => self.store_byte(offset, word),
+            (Op::Mstore, &[offset, word]) => self.store_word(value, offset, word),
+            (Op::Mstore8, &[offset, word]) => self.store_byte(value, offset, word),
             (Op::Gas, _) => {
                 self.check_gas();
                 self.get(GAS);
@@ -156,8 +156,9 @@ impl Emitter<'_> {
 
     /// Touches `size` bytes of EVM memory at `offset` and leaves on the stack the address of the lowest of
     /// them in linear memory.
-    fn address(&mut self, offset: V, size: u64) {
+    fn address(&mut self, value: V, offset: V, size: u64) {
         let top = Global::Top.index();
+        let touched = self.ir.touched.contains(&value);
         if let Some(word) = self.constant(offset) {
             let end = word.as_u64().filter(|offset| *offset < MEMORY_NEVER).map(|at| at + size);
             let Some(end) = end.filter(|end| *end < 1 << 31) else {
@@ -165,13 +166,15 @@ impl Emitter<'_> {
                 self.int(0);
                 return;
             };
-            self.int(end as u32);
-            self.sink().global_get(Global::MemorySize.index()).i32_gt_u();
-            self.sink().if_(BlockType::Empty);
-            self.open(Label::Other);
-            self.get(GAS);
-            self.long(end);
-            self.touch();
+            if !touched {
+                self.int(end as u32);
+                self.sink().global_get(Global::MemorySize.index()).i32_gt_u();
+                self.sink().if_(BlockType::Empty);
+                self.open(Label::Other);
+                self.get(GAS);
+                self.long(end);
+                self.touch();
+            }
             self.sink().global_get(top);
             self.int(end as u32);
             self.sink().i32_sub();
@@ -190,17 +193,19 @@ impl Emitter<'_> {
             self.sink().i64_ge_u();
             self.branch_if(Label::Halt);
         }
-        self.limb(offset, 0);
-        self.long(size);
-        self.sink().i64_add();
-        self.sink().global_get(Global::MemorySize.index()).i64_extend_i32_u().i64_gt_u();
-        self.sink().if_(BlockType::Empty);
-        self.open(Label::Other);
-        self.get(GAS);
-        self.limb(offset, 0);
-        self.long(size);
-        self.sink().i64_add();
-        self.touch();
+        if !touched {
+            self.limb(offset, 0);
+            self.long(size);
+            self.sink().i64_add();
+            self.sink().global_get(Global::MemorySize.index()).i64_extend_i32_u().i64_gt_u();
+            self.sink().if_(BlockType::Empty);
+            self.open(Label::Other);
+            self.get(GAS);
+            self.limb(offset, 0);
+            self.long(size);
+            self.sink().i64_add();
+            self.touch();
+        }
         self.sink().global_get(top);
         self.low_int(offset);
         self.sink().i32_sub();
@@ -216,7 +221,7 @@ impl Emitter<'_> {
     }
 
     fn load_word(&mut self, value: V, offset: V) {
-        self.address(offset, 32);
+        self.address(value, offset, 32);
         let (to, count) = match self.place(value) {
             Place::Limbs(to, count) => (to, usize::from(count)),
             _ => {
@@ -234,9 +239,9 @@ impl Emitter<'_> {
         self.release(base);
     }
 
-    fn store_word(&mut self, offset: V, word: V) {
+    fn store_word(&mut self, value: V, offset: V, word: V) {
         self.settle(word);
-        self.address(offset, 32);
+        self.address(value, offset, 32);
         let base = self.temporary_int();
         self.set(base);
         for place in 0..4 {
@@ -247,9 +252,9 @@ impl Emitter<'_> {
         self.release(base);
     }
 
-    fn store_byte(&mut self, offset: V, word: V) {
+    fn store_byte(&mut self, value: V, offset: V, word: V) {
         self.settle(word);
-        self.address(offset, 1);
+        self.address(value, offset, 1);
         self.limb(word, 0);
         self.sink().i64_store8(at(0));
     }

@@ -206,7 +206,7 @@ impl<'a> Emitter<'a> {
 
     /// Where a value lives.
     pub fn place(&self, value: V) -> Place {
-        self.places.of[value.0 as usize]
+        self.places.of[self.ir.root(value).0 as usize]
     }
 
     /// Its word, if it is a constant.
@@ -224,6 +224,7 @@ impl<'a> Emitter<'a> {
         if self.place(value) != Place::Inline {
             return;
         }
+        let value = self.ir.root(value);
         self.expression(value);
         let is_flag = self.ir.range(value).is_flag();
         let local = self.take(usize::from(!is_flag));
@@ -238,6 +239,10 @@ impl<'a> Emitter<'a> {
         if let Some(word) = self.constant(value) {
             return self.long(word.0[place]);
         }
+        if place >= self.limbs_of(value) {
+            return self.long(0);
+        }
+        let value = self.ir.root(value);
         match self.place(value) {
             Place::Limbs(locals, count) if place < usize::from(count) => self.get(locals[place]),
             Place::Flag(local) if place == 0 => {
@@ -274,7 +279,7 @@ impl<'a> Emitter<'a> {
         if self.ir.range(value).is_flag() {
             match self.place(value) {
                 Place::Flag(local) => self.get(local),
-                Place::Inline | Place::Anew => self.expression(value),
+                Place::Inline | Place::Anew => self.expression(self.ir.root(value)),
                 _ => self.int(0),
             }
             return;
@@ -356,11 +361,12 @@ impl<'a> Emitter<'a> {
     pub fn item(&mut self, value: V) {
         match self.place(value) {
             Place::Inline | Place::Anew => return,
+            _ if matches!(self.ir.def(value), Def::Same(_)) => return,
             Place::Nowhere if self.ir.is_removable(value) => return,
             _ => {}
         }
         match *self.ir.def(value) {
-            Def::Const(_) | Def::Phi(_) => {}
+            Def::Const(_) | Def::Phi(_) | Def::Same(_) => {}
             Def::Load(slot) => self.load_entry(value, slot),
             Def::Charge(gas) => {
                 self.get(GAS);

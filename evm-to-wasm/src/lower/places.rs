@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use wasm_encoder::ValType;
 
 use super::script::{Step, live_edges};
-use crate::flow::Flow;
+use crate::flow::{ALL, Flow};
 use crate::graph::Graph;
 use crate::ir::{Def, Ir, V};
 use crate::opcode::Op;
@@ -65,13 +65,13 @@ impl Uses {
             }
             for edge in live_edges(graph, ir, *node) {
                 if flow.is_head(edge.node) {
-                    for (_, value) in spilled(ir, *node) {
+                    for (_, value) in spilled(ir, *node, flow.reads[edge.node as usize]) {
                         uses.used(value, MANY, &mut open);
                     }
                 }
             }
             if leaves_by_dispatcher(graph, ir, *node) {
-                for (_, value) in spilled(ir, *node) {
+                for (_, value) in spilled(ir, *node, ALL) {
                     uses.used(value, MANY, &mut open);
                 }
             }
@@ -81,6 +81,12 @@ impl Uses {
                 Def::Phi(phi) => {
                     for (_, operand) in &ir.phis[*phi as usize].operands {
                         uses.used(*operand, MANY, &mut open);
+                    }
+                }
+                Def::Same(_) => {
+                    // Read wherever it is used: not computed at one of the uses.
+                    for _ in 0..2 {
+                        uses.used(ir.root(value), MANY, &mut open);
                     }
                 }
                 _ if ir.is_removable(value) => {
@@ -140,14 +146,18 @@ pub fn leaves_by_dispatcher(graph: &Graph, ir: &Ir, node: u32) -> bool {
         && matches!(leaves(graph, ir, node), Leaves::Jumps | Leaves::Branches)
 }
 
-/// Entries that an edge into a head puts into memory: those that are not at home.
-pub fn spilled(ir: &Ir, node: u32) -> impl Iterator<Item = (i32, V)> {
+/// Entries that an edge into a head puts into memory: those that are not at home, of the topmost that are read there.
+pub fn spilled(ir: &Ir, node: u32, reads: u32) -> impl Iterator<Item = (i32, V)> {
     let body = &ir.bodies[node as usize];
+    let height = body.floor + body.exit.len() as i32;
+    let least = i32::try_from(reads).map_or(i32::MIN, |reads| height - reads);
     body.exit
         .iter()
         .enumerate()
         .map(|(place, value)| (body.floor + place as i32, *value))
-        .filter(|(slot, value)| *ir.def(*value) != Def::Load(*slot))
+        .filter(move |(slot, value)| {
+            *slot >= least && *ir.def(ir.root(*value)) != Def::Load(*slot)
+        })
 }
 
 /// Places of the values of a part, and the locals that it has beyond the first ones.
@@ -248,7 +258,8 @@ impl Scan<'_> {
                     }
                     for value in &body.items {
                         self.position += 1;
-                        if ir.is_removable(*value) && !uses.is_used(*value) {
+                        let is_same = matches!(ir.def(*value), Def::Same(_));
+                        if is_same || (ir.is_removable(*value) && !uses.is_used(*value)) {
                             continue;
                         }
                         if is_anew(ir, *value) {
@@ -269,7 +280,7 @@ impl Scan<'_> {
                 }
                 Step::Edge { from, edge, .. } => {
                     if flow.is_head(edge.node) {
-                        for (_, value) in spilled(ir, *from) {
+                        for (_, value) in spilled(ir, *from, flow.reads[edge.node as usize]) {
                             self.use_of(value, current);
                         }
                     } else {
@@ -293,7 +304,7 @@ impl Scan<'_> {
                 Step::Jump(node) => {
                     if leaves_by_dispatcher(graph, ir, *node) {
                         self.use_of(ir.bodies[*node as usize].operands[0], current);
-                        for (_, value) in spilled(ir, *node) {
+                        for (_, value) in spilled(ir, *node, ALL) {
                             self.use_of(value, current);
                         }
                     }
@@ -341,6 +352,7 @@ impl Scan<'_> {
         }
         let mut depth = 0;
         for operand in self.ir.arguments_of(value) {
+            let operand = self.ir.root(*operand);
             if self.places.of[operand.0 as usize] == Place::Inline {
                 depth = depth.max(self.depth[operand.0 as usize] + 1);
             }
@@ -361,6 +373,7 @@ impl Scan<'_> {
     fn use_of(&mut self, value: V, inside: u32) {
         let mut open = alloc::vec![value];
         while let Some(value) = open.pop() {
+            let value = self.ir.root(value);
             match self.places.of[value.0 as usize] {
                 Place::Inline => open.extend_from_slice(self.ir.arguments_of(value)),
                 Place::Anew => {}

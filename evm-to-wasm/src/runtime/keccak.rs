@@ -14,6 +14,8 @@ use crate::Keccak;
 
 /// Bytes of a block: 1600 bits less twice the 256 of the digest.
 const RATE: u32 = 136;
+/// Odd numbers without a pattern: 2^64 over the golden ratio, and over its square, made odd.
+const MIX: [i64; 2] = [0x9e37_79b9_7f4a_7c15_u64 as i64, 0x61c8_8646_80b5_83eb];
 /// Gas for hashing a word (Yellow Paper, appendix G).
 const WORD: i64 = 6;
 /// The hash of nothing, limbs low first.
@@ -98,10 +100,12 @@ pub(super) fn keccak(c: &mut Code<'_>) {
 
 /// Returns what the memo knows of the 64 bytes below `source`; else `memo` becomes the place for them.
 fn recall(c: &mut Code<'_>, source: Local, memo: Local, gas: Local) {
-    // The low limbs of both words: mostly an address or a number, and the number of a mapping.
+    // The low limbs of both words: mostly an address or a number, and the number of a mapping. Addresses that a
+    // compiler or a test made up differ in few bits, so products mix them.
     c.get(source).i(64).i32_sub().tee(source);
-    c.load32(32).get(source).load32(0).i(5).i32_mul().i32_add();
-    c.i(MEMO_ENTRIES - 1).i32_and().i(MEMO_ENTRY).i32_mul().i(MEMO_AT).i32_add().set(memo);
+    c.load64(32).l(MIX[0]).i64_mul().get(source).load64(0).l(MIX[1]).i64_mul().i64_add();
+    c.l(64 - i64::from(MEMO_ENTRIES.ilog2())).i64_shr_u().i32_wrap_i64();
+    c.i(MEMO_ENTRY).i32_mul().i(MEMO_AT).i32_add().set(memo);
     // An entry not yet used has a hash of zero.
     c.get(memo).load64(64).i64_eqz().i32_eqz();
     for limb in 0..8 {

@@ -38,11 +38,11 @@ pub(super) const OTHER_ROOTS: u32 = 16;
 /// Memo of hashes of 64 bytes.
 pub(super) const MEMO_AT: u32 = 0x0900;
 /// Entries of the memo, a power of two.
-pub(super) const MEMO_ENTRIES: u32 = 16;
+pub(super) const MEMO_ENTRIES: u32 = 64;
 /// Size of one: the 64 bytes, then their hash.
 pub(super) const MEMO_ENTRY: u32 = 96;
 /// The EVM stack where it is spilled: 1,024 words, growing up.
-pub const STACK_AT: u32 = 0x1000;
+pub const STACK_AT: u32 = MEMO_AT + MEMO_ENTRIES * MEMO_ENTRY;
 /// The frame input: its head at the offsets of [`crate::abi::offset`], then its tail, then the heap.
 pub const INPUT_AT: u32 = STACK_AT + 1_024 * 32;
 

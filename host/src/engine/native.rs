@@ -49,6 +49,10 @@ impl NativeEngine {
                 features.wide_arithmetic(true);
                 let mut compiler = Cranelift::default();
                 compiler.canonicalize_nans(true);
+                // For `perf`: where each function of a guest is, in /tmp/perf-PID.map.
+                if std::env::var_os("COTENANT_PERF_MAP").is_some() {
+                    wasmer::sys::CompilerConfig::enable_perfmap(&mut compiler);
+                }
                 EngineBuilder::new(compiler)
             }
             EngineKind::Singlepass => {

@@ -1,0 +1,725 @@
+//! Where jumps go and how high the stack is: abstract interpretation of the blocks, to a fixpoint.
+//!
+//! An abstract stack has, from the top down, what is known of each entry: nothing, a constant, a set of
+//! constants. A jump to a *function* (a place that several jumps lead to, `functions`) with a possible return
+//! address on the stack is a call: what is below that address is kept with the call site, and the callee sees
+//! the address as "the return of whoever called", above a tail that is "the stack of whoever called". So a
+//! function is interpreted once for all its callers, and a return still gives each caller its own stack,
+//! recursion included (tabulation: Reps, Horwitz and Sagiv, 1995). Who reaches below its return address is interpreted
+//! once for each caller, with the caller's stack.
+//!
+//! Small functions are not summed up like this but *copied*: their return address stays a constant, marked, and
+//! states with other marks are other states, from which the graph makes other nodes.
+//!
+//! States of a block are kept apart by the number of entries, the places of return addresses among them, and
+//! what is below. A jump that stays unknown may go to every JUMPDEST with any stack. Time is bounded by steps per
+//! instruction; past them only a PUSH right before a jump is seen ([`coarse`]).
+
+mod functions;
+mod heights;
+mod known;
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crate::blocks::{Blocks, End};
+use crate::opcode::Op;
+pub use functions::Functions;
+use heights::Link;
+use known::{Known, Sets, Shape, Tail};
+
+/// Entries that are followed, from the top.
+const STACK_FOLLOWED: usize = 160;
+/// Members of a set; a larger one is unknown.
+const SET_MAX: usize = 1_024;
+/// Shapes of the stack that a block is interpreted with; what differs in constants only is then joined, and past
+/// twice as many everything.
+const SHAPES_MAX: u32 = 32;
+/// Steps for each instruction of the code.
+const STEPS: u64 = 64;
+/// Height limit of the EVM's stack.
+pub const STACK_LIMIT: u16 = 1024;
+
+/// Where a jump goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Goes {
+    /// To these constants, and the states they lead to; [`NOWHERE`] halts.
+    To(Vec<(u32, u32)>),
+    /// Anywhere.
+    Anywhere,
+}
+
+/// No state.
+pub const NOWHERE: u32 = u32::MAX;
+
+/// A block with a stack.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// The block.
+    pub block: u32,
+    /// Heights that the stack may have at its entry.
+    pub heights: (u16, u16),
+    /// Where its JUMP or JUMPI goes.
+    pub jump: Option<Goes>,
+    /// The state of the next block that it falls into, if it does.
+    pub falls: Option<u32>,
+    /// Which copy of the block this is: the return addresses of the copied functions that it is in.
+    pub copy: Vec<u32>,
+    shape: Shape,
+    links: Vec<Link>,
+    queued: bool,
+    /// Whether its stack is another one than when it was interpreted.
+    changed: bool,
+    /// How much of the news of its callee it has seen.
+    seen: u32,
+}
+
+/// What the interpretation found.
+#[derive(Debug)]
+pub struct Analysis {
+    /// States; the first one is the entry of the contract.
+    pub states: Vec<State>,
+    /// Whether a jump goes anywhere: every JUMPDEST then has a state with an unknown stack.
+    pub any_jump: bool,
+    /// The copied function that each return address of copies is of.
+    pub copied_for: BTreeMap<u32, u32>,
+}
+
+/// Interprets `blocks`; none if there are functions to copy and they are too many or come from anywhere.
+pub fn analyse(blocks: &Blocks<'_>, functions: &Functions) -> Option<Analysis> {
+    let budget = blocks.instructions.len() as u64 * STEPS + 20_000;
+    match Interpreter::new(blocks, functions).run(budget) {
+        Some(analysis) => Some(analysis),
+        None if functions.any_copied() => None,
+        None => Some(coarse(blocks)),
+    }
+}
+
+/// What is left when interpretation takes too long: only a PUSH right before a jump is seen.
+fn coarse(blocks: &Blocks<'_>) -> Analysis {
+    let mut states: Vec<State> = Vec::with_capacity(blocks.blocks.len());
+    for index in 0..blocks.blocks.len() as u32 {
+        let block = &blocks.blocks[index as usize];
+        let code = blocks.of(block);
+        let jump = matches!(block.end, End::Jump | End::Jumpi).then(|| {
+            let before = code.len().checked_sub(2).map(|place| code[place]);
+            match before.filter(|push| push.row.op == Op::Push) {
+                None => Goes::Anywhere,
+                Some(push) => {
+                    let pc = blocks.immediate(push).as_u64().and_then(|pc| u32::try_from(pc).ok());
+                    let to = |pc| blocks.target(u64::from(pc)).map_or(NOWHERE, |to| to.block);
+                    Goes::To(pc.map(|pc| (pc, to(pc))).into_iter().collect())
+                }
+            }
+        });
+        let mut state = State::new(index, Shape::ANY);
+        let falls = matches!(block.end, End::Fall | End::Jumpi);
+        state.falls = blocks.fall(index).filter(|_| falls).map(|target| target.block);
+        state.jump = jump;
+        // The first block has the height of the entry only if nothing comes back to it.
+        state.heights = if index == 0 && !block.jumpdest { (0, 0) } else { (0, STACK_LIMIT) };
+        states.push(state);
+    }
+    Analysis { states, any_jump: true, copied_for: BTreeMap::new() }
+}
+
+impl State {
+    fn new(block: u32, shape: Shape) -> Self {
+        let copy = shape.entries.iter().filter_map(|entry| match entry {
+            Known::Copied(returns) => Some(*returns),
+            _ => None,
+        });
+        Self {
+            block,
+            heights: (STACK_LIMIT, 0),
+            jump: None,
+            falls: None,
+            copy: copy.collect(),
+            shape,
+            links: Vec::new(),
+            queued: false,
+            changed: true,
+            seen: 0,
+        }
+    }
+}
+
+/// A function with so many entries above its return address.
+#[derive(Debug, Default)]
+struct Callee {
+    /// Who calls it.
+    sites: Vec<Site>,
+    /// Sites by state, return address and height.
+    keys: BTreeMap<(u32, u32, i32), u32>,
+    /// Sites that are new or changed, in the order of that.
+    news: Vec<u32>,
+    /// States that give something back to the sites.
+    givers: Vec<u32>,
+    /// States that have looked at the return addresses.
+    users: Vec<u32>,
+}
+
+/// A call: a state that jumps with a return address on the stack.
+#[derive(Debug)]
+struct Site {
+    /// The state.
+    from: u32,
+    /// The return address.
+    returns: u32,
+    /// The stack below it.
+    below: Shape,
+    /// Height of that, relative to the entry of the state.
+    height: i32,
+}
+
+/// What tells the states of a block from each other.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    block: u32,
+    entries: u32,
+    tail: Tail,
+    /// Possible return addresses: their places, from the top down, and what they are.
+    marks: Vec<(u32, u64)>,
+}
+
+struct Interpreter<'a, 'b> {
+    blocks: &'b Blocks<'a>,
+    functions: &'b Functions,
+    states: Vec<State>,
+    /// States by what tells them apart.
+    keys: BTreeMap<Key, u32>,
+    /// How many states each block has.
+    shapes: Vec<u32>,
+    /// The state of each block that all further shapes are joined with.
+    rest: Vec<u32>,
+    sets: Sets,
+    callees: Vec<Callee>,
+    /// Functions by their block, and by the number of entries above the return address.
+    callee_keys: BTreeMap<(u32, u32), u32>,
+    queue: Vec<u32>,
+    any_jump: bool,
+    copied_for: BTreeMap<u32, u32>,
+    steps: u64,
+    /// The state in hand.
+    index: u32,
+    links: Vec<Link>,
+}
+
+impl<'a, 'b> Interpreter<'a, 'b> {
+    fn new(blocks: &'b Blocks<'a>, functions: &'b Functions) -> Self {
+        Self {
+            blocks,
+            functions,
+            states: Vec::new(),
+            keys: BTreeMap::new(),
+            shapes: alloc::vec![0; blocks.blocks.len()],
+            rest: alloc::vec![NOWHERE; blocks.blocks.len()],
+            sets: Sets::default(),
+            callees: Vec::new(),
+            callee_keys: BTreeMap::new(),
+            queue: Vec::new(),
+            any_jump: false,
+            copied_for: BTreeMap::new(),
+            steps: 0,
+            index: NOWHERE,
+            links: Vec::new(),
+        }
+    }
+
+    /// None if it takes too long, or if copies come from anywhere.
+    fn run(mut self, budget: u64) -> Option<Analysis> {
+        if !self.blocks.blocks.is_empty() {
+            self.enter(0, Shape { entries: Vec::new(), tail: Tail::Bottom });
+        }
+        while let Some(index) = self.queue.pop() {
+            let state = &mut self.states[index as usize];
+            state.queued = false;
+            self.index = index;
+            self.links = core::mem::take(&mut state.links);
+            if state.changed {
+                self.links.clear();
+                state.jump = None;
+            }
+            self.interpret();
+            let state = &mut self.states[index as usize];
+            state.links = core::mem::take(&mut self.links);
+            state.changed = false;
+            if self.steps > budget || (self.any_jump && self.functions.any_copied()) {
+                return None;
+            }
+        }
+        heights::find(self.blocks, &mut self.states, self.any_jump);
+        Some(Analysis {
+            states: self.states,
+            any_jump: self.any_jump,
+            copied_for: self.copied_for,
+        })
+    }
+
+    /// Joins a stack into the state of `block` that is for such stacks.
+    fn enter(&mut self, block: u32, mut shape: Shape) -> u32 {
+        self.steps += 4 + shape.entries.len() as u64 / 4;
+        if self.functions.closed[block as usize] {
+            // Where it goes does not depend on the stack.
+            shape = Shape::ANY;
+        }
+        if shape.entries.len() > STACK_FOLLOWED {
+            self.truncate(&mut shape, STACK_FOLLOWED);
+        }
+        let mut key = self.key(block, &shape, true);
+        // Copies are as many as they are meant to be.
+        let many = self.shapes[block as usize];
+        if many >= SHAPES_MAX && !shape.in_copy() && !self.keys.contains_key(&key) {
+            key = self.key(block, &shape, false);
+            if many >= 2 * SHAPES_MAX && !self.keys.contains_key(&key) {
+                return self.enter_rest(block, shape);
+            }
+        }
+        match self.keys.get(&key) {
+            Some(&index) => {
+                self.join(index, &shape);
+                index
+            }
+            None => {
+                let index = self.state(block, shape);
+                self.keys.insert(key, index);
+                index
+            }
+        }
+    }
+
+    /// Joins a stack into the state for all that is left.
+    fn enter_rest(&mut self, block: u32, mut shape: Shape) -> u32 {
+        self.forget_returns(&mut shape);
+        shape.tail = Tail::Unknown;
+        let index = self.rest[block as usize];
+        if index == NOWHERE {
+            let index = self.state(block, shape);
+            self.rest[block as usize] = index;
+            return index;
+        }
+        let mine = &mut self.states[index as usize].shape.entries;
+        let common = mine.len().min(shape.entries.len());
+        if mine.len() > common {
+            mine.drain(..mine.len() - common);
+            self.changed(index);
+        }
+        shape.entries.drain(..shape.entries.len() - common);
+        self.join(index, &shape);
+        index
+    }
+
+    fn state(&mut self, block: u32, shape: Shape) -> u32 {
+        let index = self.states.len() as u32;
+        self.shapes[block as usize] += u32::from(!shape.in_copy());
+        self.states.push(State::new(block, shape));
+        self.enqueue(index);
+        index
+    }
+
+    /// Has a state interpreted again, all of it.
+    fn changed(&mut self, index: u32) {
+        self.states[index as usize].changed = true;
+        self.enqueue(index);
+    }
+
+    fn enqueue(&mut self, index: u32) {
+        if !self.states[index as usize].queued {
+            self.states[index as usize].queued = true;
+            self.queue.push(index);
+        }
+    }
+
+    /// Joins a stack into that of a state, which has as many entries.
+    fn join(&mut self, index: u32, other: &Shape) {
+        let mut mine = core::mem::take(&mut self.states[index as usize].shape.entries);
+        let changed = self.join_entries(&mut mine, &other.entries);
+        self.states[index as usize].shape.entries = mine;
+        if changed {
+            self.changed(index);
+        }
+    }
+
+    /// Joins entries into others; whether those know less than before.
+    fn join_entries(&mut self, mine: &mut [Known], other: &[Known]) -> bool {
+        let mut changed = false;
+        for (a, b) in mine.iter_mut().zip(other) {
+            let joined = self.join_known(*a, *b);
+            changed |= joined != *a;
+            *a = joined;
+        }
+        changed
+    }
+
+    /// What two entries have in common. Only places in the code are worth a set.
+    fn join_known(&mut self, a: Known, b: Known) -> Known {
+        if a == b {
+            return a;
+        }
+        match (a, b) {
+            (Known::Pushed(x) | Known::Number(x), Known::Pushed(y) | Known::Number(y))
+                if x == y =>
+            {
+                Known::Number(x)
+            }
+            (Known::Pushed(_) | Known::Set(_), Known::Pushed(_) | Known::Set(_)) => {
+                let mut union = self.members(a);
+                union.extend(self.members(b));
+                self.set(union)
+            }
+            _ => Known::Unknown,
+        }
+    }
+
+    /// Constants that an entry may be, other than a return.
+    fn members(&self, known: Known) -> Vec<u32> {
+        match known {
+            Known::Unknown | Known::Return => Vec::new(),
+            Known::Pushed(x) | Known::Number(x) | Known::Copied(x) => alloc::vec![x],
+            Known::Set(id) => self.sets.members(id).to_vec(),
+        }
+    }
+
+    fn set(&mut self, mut members: Vec<u32>) -> Known {
+        members.sort_unstable();
+        members.dedup();
+        self.steps += members.len() as u64 / 2;
+        let places = members.iter().all(|pc| self.blocks.target(u64::from(*pc)).is_some());
+        match members.as_slice() {
+            [] => Known::Unknown,
+            [one] => Known::Pushed(*one),
+            _ if members.len() > SET_MAX || !places => Known::Unknown,
+            _ => Known::Set(self.sets.intern(members)),
+        }
+    }
+
+    /// What tells a stack from others; constants among that only if `exact`.
+    fn key(&self, block: u32, shape: &Shape, exact: bool) -> Key {
+        let mut marks = Vec::new();
+        for (place, entry) in shape.entries.iter().rev().enumerate() {
+            let mark = match entry {
+                Known::Return => 0,
+                Known::Copied(pc) => 1 + (u64::from(*pc) << 2),
+                Known::Pushed(pc) if exact && self.blocks.target(u64::from(*pc)).is_some() => {
+                    2 + (u64::from(*pc) << 2)
+                }
+                _ => continue,
+            };
+            marks.push((place as u32, mark));
+        }
+        Key { block, entries: shape.entries.len() as u32, tail: shape.tail, marks }
+    }
+
+    /// An entry as it is without its tail: a return is one of the callers' constants.
+    fn without_return(&mut self, known: Known, tail: Tail) -> Known {
+        match (known, tail) {
+            (Known::Return, Tail::Of(callee)) => {
+                self.look_at(callee);
+                let sites = &self.callees[callee as usize].sites;
+                let constants = sites.iter().map(|site| site.returns).collect();
+                self.set(constants)
+            }
+            (Known::Return, _) => Known::Unknown,
+            _ => known,
+        }
+    }
+
+    fn forget_returns(&mut self, shape: &mut Shape) {
+        for place in 0..shape.entries.len() {
+            shape.entries[place] = self.without_return(shape.entries[place], shape.tail);
+        }
+    }
+
+    /// Forgets entries below the topmost `count`.
+    fn truncate(&mut self, shape: &mut Shape, count: usize) {
+        self.forget_returns(shape);
+        shape.entries.drain(..shape.entries.len() - count);
+        shape.tail = Tail::Unknown;
+    }
+
+    /// Has the state in hand interpreted again when a callee gets another site.
+    fn look_at(&mut self, callee: u32) {
+        let users = &mut self.callees[callee as usize].users;
+        if let Err(place) = users.binary_search(&self.index) {
+            users.insert(place, self.index);
+        }
+    }
+
+    fn interpret(&mut self) {
+        let State { block: block_index, ref shape, .. } = self.states[self.index as usize];
+        let mut shape = shape.clone();
+        let blocks = self.blocks;
+        let block = &blocks.blocks[block_index as usize];
+        self.steps += 1 + u64::from(block.instructions.end - block.instructions.start);
+        if shape.entries.len() < usize::from(block.need) {
+            match shape.tail {
+                // It always underflows.
+                Tail::Bottom => return,
+                Tail::Of(callee) => return self.split(block_index, callee, &shape),
+                Tail::Unknown => shape.reach(usize::from(block.need)),
+            }
+        }
+        let code = blocks.of(block);
+        let ends = matches!(block.end, End::Jump | End::Jumpi);
+        for instruction in &code[..code.len() - usize::from(ends)] {
+            shape.step(blocks, *instruction);
+        }
+        let target = ends.then(|| shape.entries.pop().unwrap_or(Known::Unknown));
+        if block.end == End::Jumpi {
+            shape.entries.pop();
+        }
+        if matches!(block.end, End::Fall | End::Jumpi)
+            && let Some(next) = blocks.fall(block_index)
+        {
+            let next = self.enter(next.block, shape.clone());
+            self.link(next, self.index, i32::from(block.net));
+            self.states[self.index as usize].falls = Some(next);
+        }
+        if let Some(target) = target {
+            let goes = self.jump(target, shape, i32::from(block.net), block.end == End::Jump);
+            self.states[self.index as usize].jump = Some(goes);
+        }
+    }
+
+    /// Notes that a state is entered with the height of another one's entry, and so much more.
+    fn link(&mut self, to: u32, from: u32, delta: i32) {
+        if to != NOWHERE {
+            self.links.push(Link { to, from, delta });
+        }
+    }
+
+    /// Interprets the block in hand, which reaches below a return address, once for each caller.
+    fn split(&mut self, block: u32, callee: u32, shape: &Shape) {
+        for site in self.news(callee) {
+            let (back, from, height) = self.restored(callee, site, shape);
+            let to = self.enter(block, back);
+            self.link(to, from, height);
+        }
+    }
+
+    /// Sites that the state in hand has something to give to.
+    fn news(&mut self, callee: u32) -> Vec<u32> {
+        let Callee { sites, news, givers, .. } = &mut self.callees[callee as usize];
+        let state = &mut self.states[self.index as usize];
+        let seen = core::mem::replace(&mut state.seen, news.len() as u32);
+        if let Err(place) = givers.binary_search(&self.index) {
+            givers.insert(place, self.index);
+        }
+        if state.changed {
+            return (0..sites.len() as u32).collect();
+        }
+        let mut news = news[seen as usize..].to_vec();
+        news.sort_unstable();
+        news.dedup();
+        news
+    }
+
+    /// The stack of a caller with what is above it now, the caller's state, and the height relative to it.
+    fn restored(&mut self, callee: u32, site: u32, shape: &Shape) -> (Shape, u32, i32) {
+        let callee = &self.callees[callee as usize];
+        let Site { from, returns, below, height } = &callee.sites[site as usize];
+        let mut back = below.clone();
+        back.entries.extend(shape.entries.iter().map(|entry| match entry {
+            Known::Return => Known::Pushed(*returns),
+            other => *other,
+        }));
+        self.steps += 1 + back.entries.len() as u64 / 4;
+        (back, *from, height + shape.entries.len() as i32)
+    }
+
+    fn jump(&mut self, target: Known, shape: Shape, net: i32, calls: bool) -> Goes {
+        let mut to = Vec::new();
+        match (target, shape.tail) {
+            (Known::Return, Tail::Of(callee)) => {
+                if let Some(Goes::To(before)) = &self.states[self.index as usize].jump {
+                    to.extend_from_slice(before);
+                }
+                for site in self.news(callee) {
+                    let returns = self.callees[callee as usize].sites[site as usize].returns;
+                    let (back, from, height) = self.restored(callee, site, &shape);
+                    let state = self.land(returns, back);
+                    self.link(state, from, height);
+                    to.push((returns, state));
+                }
+                to.sort_unstable();
+                to.dedup();
+            }
+            (Known::Unknown | Known::Return, _) => {
+                self.go_anywhere();
+                return Goes::Anywhere;
+            }
+            _ => {
+                for pc in self.members(target) {
+                    let shape = if calls { self.call(pc, shape.clone(), net) } else { shape.clone() };
+                    let state = self.land(pc, shape);
+                    self.link(state, self.index, net);
+                    to.push((pc, state));
+                }
+            }
+        }
+        Goes::To(to)
+    }
+
+    fn land(&mut self, pc: u32, shape: Shape) -> u32 {
+        match self.blocks.target(u64::from(pc)) {
+            Some(target) => self.enter(target.block, shape),
+            None => NOWHERE,
+        }
+    }
+
+    fn go_anywhere(&mut self) {
+        if self.any_jump {
+            return;
+        }
+        self.any_jump = true;
+        for block in 0..self.blocks.blocks.len() as u32 {
+            if self.blocks.blocks[block as usize].jumpdest {
+                self.enter(block, Shape::ANY);
+            }
+        }
+    }
+
+    /// The stack with which a jump enters `pc`: a function is called with the topmost return address there is.
+    fn call(&mut self, pc: u32, mut shape: Shape, net: i32) -> Shape {
+        let Some(target) = self.blocks.target(u64::from(pc)) else { return shape };
+        if !self.functions.shared[target.block as usize] {
+            return shape;
+        }
+        let found = shape.entries.iter().enumerate().rev().find_map(|(place, entry)| match entry {
+            Known::Pushed(pc) => {
+                self.blocks.target(u64::from(*pc)).is_some().then_some((place, *pc))
+            }
+            _ => None,
+        });
+        let Some((place, returns)) = found else { return shape };
+        let plain = self.functions.plain[self.states[self.index as usize].block as usize];
+        if shape.in_copy() || (self.functions.copied[target.block as usize] && !plain) {
+            // What a copy calls is part of it.
+            let outer = shape.entries.iter().find_map(|entry| match entry {
+                Known::Copied(returns) => self.copied_for.get(returns).copied(),
+                _ => None,
+            });
+            shape.entries[place] = Known::Copied(returns);
+            self.copied_for.insert(returns, outer.unwrap_or(target.block));
+            return shape;
+        }
+        // Above it another return address would lose its tail.
+        let above: Vec<Known> = shape.entries[place + 1..].to_vec();
+        let mut entries = alloc::vec![Known::Return];
+        for entry in above {
+            entries.push(self.without_return(entry, shape.tail));
+        }
+        shape.entries.truncate(place);
+        let height = net - entries.len() as i32;
+        let key = (target.block, entries.len() as u32);
+        let callees = &mut self.callees;
+        let callee = *self.callee_keys.entry(key).or_insert_with(|| {
+            callees.push(Callee::default());
+            callees.len() as u32 - 1
+        });
+        self.add_site(callee, Site { from: self.index, returns, below: shape, height });
+        Shape { entries, tail: Tail::Of(callee) }
+    }
+
+    /// Adds a site to a callee, or joins it into the same one.
+    fn add_site(&mut self, callee: u32, site: Site) {
+        let Callee { sites, keys, .. } = &mut self.callees[callee as usize];
+        let key = (site.from, site.returns, site.height);
+        let mut changed = true;
+        let count = sites.len() as u32;
+        let place = *keys.entry(key).or_insert(count);
+        match sites.get_mut(place as usize) {
+            None => sites.push(site),
+            Some(same) => {
+                let mut below = core::mem::replace(&mut same.below, Shape::ANY);
+                let (tail, entries) = (below.tail, below.entries.len());
+                if (tail, entries) == (site.below.tail, site.below.entries.len()) {
+                    changed = self.join_entries(&mut below.entries, &site.below.entries);
+                } else {
+                    // The state is that for all the rest.
+                    changed = below != Shape::ANY;
+                    below = Shape::ANY;
+                }
+                self.callees[callee as usize].sites[place as usize].below = below;
+            }
+        }
+        if !changed {
+            return;
+        }
+        self.callees[callee as usize].news.push(place);
+        for giver in self.callees[callee as usize].givers.clone() {
+            self.enqueue(giver);
+        }
+        for user in self.callees[callee as usize].users.clone() {
+            self.changed(user);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Fork;
+
+    fn jumps(code: &[u8]) -> Vec<(u32, Option<Vec<u32>>)> {
+        let blocks = Blocks::decode(code, Fork::Cancun);
+        let mut functions = Functions::find(&blocks);
+        functions.copy_none();
+        let found = analyse(&blocks, &functions).unwrap();
+        let jump = |jump: Goes| match jump {
+            Goes::To(to) => Some(to.into_iter().map(|(pc, _)| pc).collect()),
+            Goes::Anywhere => None,
+        };
+        found.states.into_iter().filter_map(|s| Some((s.block, jump(s.jump?)))).collect()
+    }
+
+    #[test]
+    fn a_return_to_two_callers_resolves() {
+        // PUSH 6; PUSH f; JUMP (0..5) pad; 6: JUMPDEST PUSH 12 PUSH f JUMP; 12: JUMPDEST STOP; f=14: JUMPDEST JUMP
+        let code =
+            [0x60, 6, 0x60, 14, 0x56, 0x00, 0x5b, 0x60, 12, 0x60, 14, 0x56, 0x5b, 0x00, 0x5b, 0x56];
+        let found = jumps(&code);
+        let returns: Vec<_> = found.iter().filter(|(block, _)| *block == 3).collect();
+        assert_eq!(returns, [&(3, Some(alloc::vec![6, 12]))]);
+    }
+
+    #[test]
+    fn a_copied_function_returns_to_its_caller() {
+        let code =
+            [0x60, 6, 0x60, 14, 0x56, 0x00, 0x5b, 0x60, 12, 0x60, 14, 0x56, 0x5b, 0x00, 0x5b, 0x56];
+        let blocks = Blocks::decode(&code, Fork::Cancun);
+        let found = analyse(&blocks, &Functions::find(&blocks)).unwrap();
+        let copies: Vec<_> = found.states.iter().filter(|state| state.block == 3).collect();
+        assert_eq!(copies.len(), 2);
+        for state in copies {
+            let Some(Goes::To(to)) = &state.jump else { panic!("{state:?}") };
+            assert_eq!(to.iter().map(|(pc, _)| *pc).collect::<Vec<_>>(), state.copy);
+        }
+    }
+
+    #[test]
+    fn a_jump_to_calldata_goes_anywhere() {
+        // JUMPDEST PUSH0 CALLDATALOAD JUMP
+        let found = jumps(&[0x5b, 0x5f, 0x35, 0x56]);
+        assert!(found.iter().all(|(_, goes)| goes.is_none()));
+    }
+
+    #[test]
+    fn a_jump_into_push_data_halts() {
+        // PUSH 4 JUMP PUSH1 5b
+        assert_eq!(jumps(&[0x60, 4, 0x56, 0x60, 0x5b]), [(0, Some(alloc::vec![4]))]);
+    }
+
+    #[test]
+    fn heights_add_up_over_calls_and_stop_at_the_limit() {
+        // 0: PUSH0 JUMPDEST(1) PUSH0 PUSH1 1 JUMP: grows for ever.
+        let blocks = Blocks::decode(&[0x5f, 0x5b, 0x5f, 0x60, 1, 0x56], Fork::Cancun);
+        let found = analyse(&blocks, &Functions::find(&blocks)).unwrap();
+        let (mut low, mut high) = (STACK_LIMIT, 0);
+        for state in found.states.iter().filter(|state| state.block == 1) {
+            low = low.min(state.heights.0);
+            high = high.max(state.heights.1);
+        }
+        assert_eq!((low, high), (1, STACK_LIMIT));
+    }
+}
