@@ -8,6 +8,7 @@ use tempfile::TempDir;
 mod bad_input;
 mod evm;
 mod verbs;
+mod verify;
 
 /// A folder with a home in it.
 struct Folder(TempDir);
