@@ -6,7 +6,8 @@
 //! it is first seen, init code too. Never true here: a module that is trusted with anything but its own frame,
 //! or a frame of the EVM that is a frame of this thread's native stack.
 //!
-//! [`statetest`] runs Ethereum's state tests this way, [`mod@bench`] measures.
+//! [`statetest`] runs Ethereum's state tests this way, [`mod@bench`] measures, [`workloads`] are what is measured of
+//! the contracts of `contracts/evm`.
 #![forbid(unsafe_code)]
 
 pub mod bench;
@@ -19,6 +20,7 @@ mod modules;
 mod reference;
 mod serve;
 pub mod statetest;
+pub mod workloads;
 mod world;
 
 pub use counts::{BadAnswer, Counts, FrameFault, Malformed};

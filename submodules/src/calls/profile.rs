@@ -150,9 +150,7 @@ mod tests {
         let usage = HostUse { calls: 1, gas: 7 };
         let host = [("input", usage), ("callback", usage), ("sha256", usage)].into();
         let split = GasSplit { loading: 1, wasm: 2, memory: 3, host };
-        let parts = |visibility| {
-            GasPart::ALL.map(|part| split.profile(visibility).part(part))
-        };
+        let parts = |visibility| GasPart::ALL.map(|part| split.profile(visibility).part(part));
         assert_eq!(parts(Visibility::Public), [2, 7, 7, 10, 1, 0]);
         assert_eq!(parts(Visibility::Private), [2, 0, 7, 17, 1, 0]);
         assert_eq!(split.profile(Visibility::Public).total(), split.total());
