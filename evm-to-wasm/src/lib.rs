@@ -22,6 +22,7 @@ mod blocks;
 mod build;
 mod flow;
 mod graph;
+mod hash;
 mod ir;
 mod lower;
 mod module;
@@ -34,6 +35,7 @@ mod word;
 
 use alloc::string::String;
 
+pub use hash::code_hash;
 pub use module::{Provenance, SECTION};
 pub use options::{Compiled, Fork, Keccak, Options, Report, Warning};
 

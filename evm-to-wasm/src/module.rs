@@ -17,6 +17,7 @@ use crate::blocks::Blocks;
 use crate::build::build;
 use crate::flow::{Flow, NONE, PartLimits};
 use crate::graph::{Graph, Jump};
+use crate::hash::code_hash;
 use crate::ir::{Def, Ir, Listing};
 use crate::lower::{Callee, PartBody, landing, lower};
 use crate::opcode::Op;
@@ -37,7 +38,7 @@ pub struct Provenance {
     pub fork: Fork,
     /// Bits of [`abi::reads`].
     pub reads: u32,
-    /// Keccak-256 of the bytecode, as a word.
+    /// Keccak-256 of the bytecode, as a word ([`code_hash`]).
     pub code_hash: abi::Hash,
 }
 
@@ -217,7 +218,7 @@ fn assemble(blocks: &Blocks<'_>, lowered: &Lowered, options: &Options) -> Compil
         compiler: COMPILER_VERSION,
         fork: options.fork,
         reads: report.reads,
-        code_hash: [0; 4],
+        code_hash: code_hash(blocks.code),
     };
     let mut data = Vec::new();
     // Writing to memory does not fail.

@@ -2,7 +2,7 @@
 
 mod harness;
 
-use evm_to_wasm::{Options, compile};
+use evm_to_wasm::{COMPILER_VERSION, Fork, Options, Provenance, SECTION, abi, compile};
 use std::time::Instant;
 use wasmparser::{Operator, Parser, Payload, Validator, WasmFeatures};
 
@@ -105,5 +105,32 @@ fn random_code_compiles() {
             })
             .collect();
         check(&format!("random {index}: {}", hex::encode(&code)), &code);
+    }
+}
+
+#[test]
+fn a_module_says_what_it_was_made_from() {
+    let long = repeated(&[0x5b, 0x60, 0x01, 0x42, 0x50], 24_576);
+    for bytes in [0, 1, 7, 8, 135, 136, 137, 271, 272, 273, 24_576] {
+        for fork in [Fork::Cancun, Fork::Prague, Fork::Osaka] {
+            let code = &long[..bytes];
+            let compiled = compile(code, &Options { fork, ..Options::default() });
+            let section =
+                Parser::new(0).parse_all(&compiled.wasm).find_map(|payload| match payload {
+                    Ok(Payload::CustomSection(section)) if section.name() == SECTION => {
+                        Some(section.data())
+                    }
+                    _ => None,
+                });
+            let section = section.expect("the section is there");
+            let expected = Provenance {
+                abi: abi::FRAME_ABI_VERSION,
+                compiler: COMPILER_VERSION,
+                fork,
+                reads: if bytes > 3 { abi::reads::BLOCK } else { 0 },
+                code_hash: abi::word(revm::primitives::keccak256(code).0),
+            };
+            assert_eq!(borsh::from_slice::<Provenance>(section).expect("borsh"), expected);
+        }
     }
 }

@@ -13,19 +13,16 @@
 pub mod bench;
 pub mod compare;
 mod counts;
-mod effects;
 mod evm;
 mod frame;
 mod modules;
 mod reference;
-mod serve;
 pub mod statetest;
 pub mod workloads;
 mod world;
 
-pub use counts::{BadAnswer, Counts, FrameFault, Malformed};
+pub use counts::{BadAnswer, Counts};
 pub use evm::{CompiledEvm, EthContext};
-pub use modules::{
-    CompiledModule, ModuleError, ModuleOptions, Modules, Prices, fork_of, spec_of_fork,
-};
+pub use evm_parent::{FrameFault, Malformed, fork_of, spec_of_fork};
+pub use modules::{CompiledModule, ModuleError, ModuleOptions, Modules, Prices};
 pub use world::{Ran, World};

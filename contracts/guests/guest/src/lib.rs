@@ -41,6 +41,7 @@ pub mod codec;
 mod deploy;
 mod error;
 mod module;
+pub mod near;
 mod register;
 pub mod storage;
 pub mod sys;

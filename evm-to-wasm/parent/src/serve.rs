@@ -3,8 +3,11 @@
 //! Everything that the module charges itself it has charged before; here is charged what is marked P there, by
 //! revm's own gas parameters, in the order of revm's own instructions.
 
-use crate::counts::FrameFault;
-use crate::effects::{Flushed, Message, from_address, from_word, to_word};
+use crate::effects::{Flushed, Message};
+use crate::fault::FrameFault;
+use crate::wire::{from_address, from_word, message, to_word};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
 use evm_to_wasm::abi::{self, Answer, CallKind, Effects, Halt, Request};
 use revm::context_interface::host::LoadError;
 use revm::context_interface::{CreateScheme, JournalTr};
@@ -352,16 +355,4 @@ impl<DB: Database> Parent<'_, DB> {
 /// An answer as bytes, `tail` in the order in which it is written.
 fn answer(head: &Answer, tail: &[u8]) -> Served {
     Served::Answer(message(head, &[], tail))
-}
-
-/// A head in borsh, words, and a string of bytes, which travels backwards.
-pub(crate) fn message(head: &impl borsh::BorshSerialize, words: &[u8], string: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(abi::offset::TAIL + words.len() + string.len());
-    match head.serialize(&mut bytes) {
-        Ok(()) => {}
-        Err(_) => unreachable!("heads are of constant size, and a Vec takes them"),
-    }
-    bytes.extend_from_slice(words);
-    bytes.extend(string.iter().rev());
-    bytes
 }

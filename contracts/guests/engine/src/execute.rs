@@ -1,0 +1,239 @@
+//! A transaction from its fields to its result.
+
+use crate::database::{self, World};
+use crate::modules::{Mode, Modules};
+use crate::precompiles::HostPrecompiles;
+use alloc::format;
+use alloc::rc::Rc;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::convert::Infallible;
+use cotenant_guest::near;
+use engine_abi::state::Config;
+use engine_abi::{Counts, Log, RESULT_VERSION, Status, TransactionResult};
+use evm_parent::{EthContext, ParentEvm, spec_of_fork};
+use evm_to_wasm::Fork;
+use revm::context::result::{EVMError, ExecutionResult, HaltReason};
+use revm::context::{BlockEnv, CfgEnv, Context, ContextSetters, Journal, JournalTr, TxEnv};
+use revm::handler::evm::FrameTr;
+use revm::handler::{EthFrame, EvmTr, Handler};
+use revm::interpreter::interpreter::EthInterpreter;
+use revm::primitives::hardfork::SpecId;
+use revm::primitives::{Address, B256, U256};
+
+type Evm = ParentEvm<World, HostPrecompiles, Modules>;
+type EvmFailure = EVMError<Infallible>;
+
+/// Nanoseconds of a second.
+const SECOND: u64 = 1_000_000_000;
+
+/// Logs of NEAR's that a transaction writes at most, and their bytes together: NEAR's limits are 100 and 16 KiB a
+/// call.
+const LOGS_MAX: usize = 50;
+const LOG_BYTES_MAX: usize = 8_192;
+
+/// Whether the sender is known to be who it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sender {
+    /// By a signature: nonce and price are what was signed.
+    Signed,
+    /// By the NEAR account that calls: the nonce is whatever the account has.
+    Account,
+    /// Not at all: a view.
+    Anybody,
+}
+
+/// Runs a transaction and writes what it changes, unless it is a view.
+pub fn execute(config: &Config, transaction: TxEnv, sender: Sender) -> TransactionResult {
+    let mode = if sender == Sender::Anybody { Mode::View } else { Mode::Call };
+    let codes = Rc::default();
+    let world = World::new(config.chain_id, Rc::clone(&codes));
+    let spec = spec(config);
+    let mut evm = Evm::new(
+        context(config, spec, world, sender),
+        HostPrecompiles::new(spec),
+        Modules::new(mode, codes),
+    );
+    evm.context().set_tx(transaction);
+    let outcome = Mainnet.run(&mut evm);
+    evm.end_transaction();
+    let tally = evm.take_tally();
+    let faults = evm.source().take_faults();
+    let counts = Counts {
+        compiled_frames: tally.compiled_frames,
+        interpreted_frames: tally.interpreted_frames,
+        yields: tally.yields,
+        faults,
+    };
+    match outcome {
+        Ok(result) => {
+            if mode == Mode::Call {
+                database::commit(evm.finalize());
+            }
+            done(result, counts)
+        }
+        Err(EVMError::Transaction(error)) => invalid(error.to_string()),
+        Err(EVMError::Header(error)) => invalid(error.to_string()),
+        Err(EVMError::Custom(error)) => cotenant_guest::panic(&error),
+        Err(_) => cotenant_guest::panic("ERR_ENGINE: revm failed"),
+    }
+}
+
+/// The result of a transaction that is none.
+pub fn invalid(reason: String) -> TransactionResult {
+    TransactionResult {
+        version: RESULT_VERSION,
+        status: Status::Invalid(reason),
+        output: Vec::new(),
+        gas_used: 0,
+        refund: 0,
+        logs: Vec::new(),
+        created: None,
+        counts: Counts::default(),
+    }
+}
+
+fn spec(config: &Config) -> SpecId {
+    spec_of_fork(match config.fork {
+        engine_abi::Fork::Cancun => Fork::Cancun,
+        engine_abi::Fork::Prague => Fork::Prague,
+        engine_abi::Fork::Osaka => Fork::Osaka,
+    })
+}
+
+fn context(config: &Config, spec: SpecId, world: World, sender: Sender) -> EthContext<World> {
+    let mut rules = CfgEnv::<SpecId>::default();
+    rules.set_spec_and_mainnet_gas_params(spec);
+    rules.chain_id = config.chain_id;
+    rules.tx_gas_limit_cap = Some(u64::MAX);
+    rules.disable_nonce_check = sender != Sender::Signed;
+    rules.disable_eip3607 = sender == Sender::Anybody;
+    let mut block = BlockEnv {
+        number: U256::from(near::block_index()),
+        timestamp: U256::from(near::block_timestamp() / SECOND),
+        gas_limit: u64::MAX,
+        basefee: 0,
+        prevrandao: Some(B256::try_from(near::random_seed().as_slice()).unwrap_or_default()),
+        beneficiary: beneficiary(sender),
+        ..BlockEnv::default()
+    };
+    block.set_blob_excess_gas_and_price(0, rules.blob_base_fee_update_fraction());
+    let mut journal = Journal::new(world);
+    journal.set_spec_id(spec);
+    Context {
+        tx: TxEnv::default(),
+        block,
+        cfg: rules,
+        journaled_state: journal,
+        chain: (),
+        local: Default::default(),
+        error: Ok(()),
+    }
+}
+
+/// Who gets the fees: the EVM address of the account that brought the transaction.
+fn beneficiary(sender: Sender) -> Address {
+    match sender {
+        Sender::Signed | Sender::Account => caller(),
+        Sender::Anybody => Address::ZERO,
+    }
+}
+
+/// The EVM address of the NEAR account that calls.
+pub fn caller() -> Address {
+    address_of(&near::predecessor_account_id())
+}
+
+/// The EVM address of a NEAR account: the last 20 bytes of the Keccak-256 of its name, as on Aurora.
+pub fn address_of(account: &[u8]) -> Address {
+    Address::from_word(near::keccak256(account).into())
+}
+
+/// revm's mainnet, but for the account of a beneficiary who gets nothing: it is not even read.
+struct Mainnet;
+
+impl Handler for Mainnet {
+    type Evm = Evm;
+    type Error = EvmFailure;
+    type HaltReason = HaltReason;
+
+    fn reward_beneficiary(
+        &self,
+        evm: &mut Evm,
+        result: &mut <EthFrame<EthInterpreter> as FrameTr>::FrameResult,
+    ) -> Result<(), EvmFailure> {
+        // The base fee is zero, so the price is the beneficiary's alone.
+        if evm.context().tx.gas_price == 0 {
+            return Ok(());
+        }
+        revm::handler::post_execution::reward_beneficiary(evm.ctx(), result.gas())
+            .map_err(From::from)
+    }
+}
+
+fn done(result: ExecutionResult, counts: Counts) -> TransactionResult {
+    let gas = *result.gas();
+    let created = result.created_address().map(Address::into_array);
+    let status = match &result {
+        ExecutionResult::Success { .. } => Status::Success,
+        ExecutionResult::Revert { .. } => Status::Revert,
+        ExecutionResult::Halt { reason, .. } => Status::Halt(format!("{reason:?}")),
+    };
+    let logs = match &result {
+        ExecutionResult::Success { logs, .. } => logs.iter().map(own_log).collect(),
+        _ => Vec::new(),
+    };
+    TransactionResult {
+        version: RESULT_VERSION,
+        status,
+        output: result.output().map(|output| output.to_vec()).unwrap_or_default(),
+        gas_used: gas.tx_gas_used(),
+        refund: gas.final_refunded(),
+        logs,
+        created,
+        counts,
+    }
+}
+
+fn own_log(log: &revm::primitives::Log) -> Log {
+    Log {
+        address: log.address.into_array(),
+        topics: log.topics().iter().map(|topic| topic.0).collect(),
+        data: log.data.data.to_vec(),
+    }
+}
+
+/// Writes the logs of a transaction into NEAR's, as far as its limits go: `evm <address> <topics> <data>`, in
+/// hexadecimal. The result has them all.
+pub fn log(result: &TransactionResult) {
+    let mut room = LOG_BYTES_MAX;
+    for (index, log) in result.logs.iter().enumerate() {
+        let bytes = 2 * (log.data.len() + 32 * log.topics.len()) + 64;
+        if index >= LOGS_MAX || bytes > room {
+            near::log(&format!("evm: {} more in the result", result.logs.len() - index));
+            return;
+        }
+        room -= bytes;
+        let mut line = String::with_capacity(bytes);
+        line.push_str("evm ");
+        hex(&mut line, &log.address);
+        line.push(' ');
+        for (place, topic) in log.topics.iter().enumerate() {
+            if place > 0 {
+                line.push(',');
+            }
+            hex(&mut line, topic);
+        }
+        line.push(' ');
+        hex(&mut line, &log.data);
+        near::log(&line);
+    }
+}
+
+fn hex(line: &mut String, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for byte in bytes {
+        line.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        line.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+}
