@@ -42,6 +42,10 @@ mod code;
 mod database;
 mod execute;
 mod keccak;
+#[cfg(not(feature = "wasm-in-wasm"))]
+mod modules;
+#[cfg(feature = "wasm-in-wasm")]
+#[path = "interpreted_modules.rs"]
 mod modules;
 mod precompiles;
 mod promotion;
