@@ -61,6 +61,10 @@ modules! {
     hasher,
     /// Public, bare: interprets a private module with wasmi.
     wasm_in_wasm,
+    /// Public, bare: Ethereum's contracts, interpreted or as private modules of the same account.
+    engine,
+    /// Public, bare: the same, with wasmi interpreting the modules of contracts inside it.
+    engine_wasm_in_wasm,
 }
 
 /// The private modules, each with the group of host functions it requires beyond the core ones.
