@@ -23,6 +23,13 @@ const FOREIGN_PREFIXES: [&str; 7] = [
     "RUSTC_WRAPPER",
 ];
 
+/// Guests that are built apart from the others: cargo gives a dependency the features that any package of a build asks
+/// for, near-sdk asks for `std`, and these have none.
+const ALONE: [&str; 2] = ["engine", "evm-precompiles"];
+
+/// Crates outside of `guests/` that guests are made from.
+const SHARED: [&str; 3] = ["engine-abi", "../evm-to-wasm", "../evm-to-wasm/parent"];
+
 fn main() -> ExitCode {
     match build() {
         Ok(()) => ExitCode::SUCCESS,
@@ -41,6 +48,10 @@ fn build() -> Result<(), String> {
     build_text_modules(&here.join("wat"), &out)?;
     write_list_of_hostile_modules(&here.join("hostile"), &out)?;
     watch_sources(&here.join("guests"))?;
+    for folder in SHARED {
+        println!("cargo::rerun-if-changed={}", here.join(folder).join("Cargo.toml").display());
+        println!("cargo::rerun-if-changed={}", here.join(folder).join("src").display());
+    }
     ensure_target()?;
     build_packages(&here.join("guests"), &out)
 }
@@ -84,21 +95,35 @@ fn target_is_installed() -> Result<bool, String> {
 
 fn build_packages(guests: &Path, out: &Path) -> Result<(), String> {
     let target = out.join("guests");
+    let others = ALONE.iter().flat_map(|name| ["--exclude", name]);
+    run_cargo(guests, &target, ["--workspace"].into_iter().chain(others))?;
+    run_cargo(guests, &target, ALONE.iter().flat_map(|name| ["--package", name]))?;
+    let built = target.join(TARGET).join("release");
+    for folder in [built.clone(), built.join("examples")] {
+        for path in entries(&folder)? {
+            // Cargo keeps a second copy of an example under its hash.
+            let is_hashed =
+                path.file_stem().is_some_and(|stem| stem.to_string_lossy().contains('-'));
+            if path.extension().is_some_and(|extension| extension == "wasm") && !is_hashed {
+                copy_into(&path, out)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn run_cargo<'a>(
+    guests: &Path,
+    target: &Path,
+    packages: impl Iterator<Item = &'a str>,
+) -> Result<(), String> {
     let mut cargo = Command::new(variable("CARGO")?);
     cargo
         .current_dir(guests)
-        .args([
-            "build",
-            "--release",
-            "--locked",
-            "--workspace",
-            "--lib",
-            "--examples",
-            "--target",
-            TARGET,
-        ])
+        .args(["build", "--release", "--locked", "--lib", "--examples", "--target", TARGET])
+        .args(packages)
         .arg("--target-dir")
-        .arg(&target);
+        .arg(target);
     for (name, _) in env::vars_os() {
         let name = name.to_string_lossy();
         if FOREIGN_VARIABLES.contains(&&*name)
@@ -115,17 +140,6 @@ fn build_packages(guests: &Path, out: &Path) -> Result<(), String> {
         eprintln!("{}", String::from_utf8_lossy(&output.stderr));
         return Err("the guests do not build; cargo's output is above".to_string());
     }
-    let built = target.join(TARGET).join("release");
-    for folder in [built.clone(), built.join("examples")] {
-        for path in entries(&folder)? {
-            // Cargo keeps a second copy of an example under its hash.
-            let is_hashed =
-                path.file_stem().is_some_and(|stem| stem.to_string_lossy().contains('-'));
-            if path.extension().is_some_and(|extension| extension == "wasm") && !is_hashed {
-                copy_into(&path, out)?;
-            }
-        }
-    }
     Ok(())
 }
 
@@ -136,9 +150,11 @@ fn build_packages(guests: &Path, out: &Path) -> Result<(), String> {
 /// a contract would hold the paths of the machine that built it, and its length, for which gas is paid, would
 /// be another on every machine.
 fn flags(guests: &Path) -> String {
+    let root = guests.ancestors().nth(2).unwrap_or(guests);
     let mut flags = vec![
         "--cfg=near".to_owned(),
         "-Cstrip=symbols".to_owned(),
+        format!("--remap-path-prefix={}=cotenant", root.display()),
         format!("--remap-path-prefix={}=guests", guests.display()),
     ];
     let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from);

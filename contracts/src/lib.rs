@@ -61,10 +61,12 @@ modules! {
     hasher,
     /// Public, bare: interprets a private module with wasmi.
     wasm_in_wasm,
-    /// Public, bare: Ethereum's contracts, interpreted or as private modules of the same account.
+    /// Public, bare: an Ethereum chain, with contracts as its private modules.
     engine,
-    /// Public, bare: the same, with wasmi interpreting the modules of contracts inside it.
+    /// Public, bare: the same engine, in which wasmi interprets the modules of contracts.
     engine_wasm_in_wasm,
+    /// Private, requires `crypto`: the large precompiles of [`engine`].
+    evm_precompiles,
 }
 
 /// The private modules, each with the group of host functions it requires beyond the core ones.
@@ -79,6 +81,7 @@ pub const PRIVATE: &[(&str, Option<&str>)] = &[
     ("nested_caller", Some("nested")),
     ("logger", Some("log")),
     ("hasher", Some("crypto")),
+    ("evm_precompiles", Some("crypto")),
 ];
 
 /// Every attacker's name and bytes, for who does not ask what is expected.

@@ -10,6 +10,7 @@
 
 extern crate alloc;
 
+pub mod precompile;
 mod result;
 pub mod state;
 

@@ -51,7 +51,7 @@ pub fn execute(config: &Config, transaction: TxEnv, sender: Sender) -> Transacti
     let spec = spec(config);
     let mut evm = Evm::new(
         context(config, spec, world, sender),
-        HostPrecompiles::new(spec),
+        HostPrecompiles::new(config.fork),
         Modules::new(mode, codes),
     );
     evm.context().set_tx(transaction);

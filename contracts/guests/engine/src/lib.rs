@@ -41,7 +41,6 @@ mod admin;
 mod code;
 mod database;
 mod execute;
-mod keccak;
 #[cfg(not(feature = "wasm-in-wasm"))]
 mod modules;
 #[cfg(feature = "wasm-in-wasm")]

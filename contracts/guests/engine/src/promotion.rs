@@ -41,7 +41,8 @@ pub fn begin(config: &Config, hash: B256, wasm: &[u8], compiled_here: bool) {
     Batch::on(this)
         .deploy_module(&promotion.namespace, Visibility::Private, wasm)
         .then(this)
-        .function_call(FINISH, &hash.0, FINISH_GAS);
+        .function_call(FINISH, &hash.0, FINISH_GAS)
+        .be_the_result();
 }
 
 /// Compiles a contract by the compiler of this account and deploys the module.

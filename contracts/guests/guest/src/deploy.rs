@@ -75,6 +75,12 @@ impl Batch {
         self
     }
 
+    /// Makes the result of the batch the result of this call.
+    pub fn be_the_result(self) {
+        // SAFETY: takes no pointer.
+        unsafe { sys::promise_return(self.promise) };
+    }
+
     /// The batch of an index that `promise_batch_create` or `promise_batch_then` gave.
     pub const fn from_index(promise: u64) -> Self {
         Self { promise }

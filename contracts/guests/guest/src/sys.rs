@@ -61,6 +61,8 @@ unsafe extern "C" {
     pub fn promise_batch_then(promise_index: u64, account_id_len: u64, account_id_ptr: u64) -> u64;
     /// NEAR: adds a function call to a batch of actions.
     pub fn promise_batch_action_function_call(promise_index: u64, method_name_len: u64, method_name_ptr: u64, arguments_len: u64, arguments_ptr: u64, amount_ptr: u64, gas: u64);
+    /// NEAR: makes the result of a promise the result of this call.
+    pub fn promise_return(promise_idx: u64);
     /// NEAR: how many results of promises this call is a callback of.
     pub fn promise_results_count() -> u64;
     /// NEAR: one of them; 1 if it succeeded, with its value in the register.
