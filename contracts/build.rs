@@ -9,6 +9,14 @@ use std::{env, fs};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
+/// Packages that share dependencies with guests that turn on `std` in them, and are built without: one run of
+/// cargo has one set of features.
+const WITHOUT_STD: [&str; 4] =
+    ["engine", "engine-wasm-in-wasm", "evm-compiler", "evm-precompiles"];
+
+/// Crates of the host's workspace that guests are made from.
+const SHARED: [&str; 3] = ["contracts/engine-abi", "evm-to-wasm", "evm-to-wasm/parent"];
+
 /// What an outer cargo, a clippy or a coverage run sets for the host's compiler, and what cargo tells this
 /// script about its own package. A guest built with it would differ from the same guest built without.
 const FOREIGN_VARIABLES: [&str; 6] =
@@ -22,13 +30,6 @@ const FOREIGN_PREFIXES: [&str; 7] = [
     "RUSTC_WORKSPACE_",
     "RUSTC_WRAPPER",
 ];
-
-/// Guests that are built apart from the others: cargo gives a dependency the features that any package of a build asks
-/// for, near-sdk asks for `std`, and these have none.
-const ALONE: [&str; 2] = ["engine", "evm-precompiles"];
-
-/// Crates outside of `guests/` that guests are made from.
-const SHARED: [&str; 3] = ["engine-abi", "../evm-to-wasm", "../evm-to-wasm/parent"];
 
 fn main() -> ExitCode {
     match build() {
@@ -49,11 +50,12 @@ fn build() -> Result<(), String> {
     write_list_of_hostile_modules(&here.join("hostile"), &out)?;
     watch_sources(&here.join("guests"))?;
     for folder in SHARED {
-        println!("cargo::rerun-if-changed={}", here.join(folder).join("Cargo.toml").display());
-        println!("cargo::rerun-if-changed={}", here.join(folder).join("src").display());
+        let folder = repository(&here)?.join(folder);
+        println!("cargo::rerun-if-changed={}", folder.join("Cargo.toml").display());
+        println!("cargo::rerun-if-changed={}", folder.join("src").display());
     }
     ensure_target()?;
-    build_packages(&here.join("guests"), &out)
+    build_packages(&here.join("guests"), repository(&here)?, &out)
 }
 
 /// Names the sources of the guests to cargo: files, and source folders as a whole. The folder of the workspace
@@ -93,11 +95,18 @@ fn target_is_installed() -> Result<bool, String> {
         && Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir())
 }
 
-fn build_packages(guests: &Path, out: &Path) -> Result<(), String> {
+/// The folder of the whole project, of which `contracts` is a package.
+fn repository(contracts: &Path) -> Result<&Path, String> {
+    contracts.parent().ok_or_else(|| format!("{} is in no folder", contracts.display()))
+}
+
+fn build_packages(guests: &Path, repository: &Path, out: &Path) -> Result<(), String> {
     let target = out.join("guests");
-    let others = ALONE.iter().flat_map(|name| ["--exclude", name]);
-    run_cargo(guests, &target, ["--workspace"].into_iter().chain(others))?;
-    run_cargo(guests, &target, ALONE.iter().flat_map(|name| ["--package", name]))?;
+    let except = WITHOUT_STD.map(|name| ["--exclude", name]);
+    let others = [["--workspace"].as_slice(), except.as_flattened()].concat();
+    run_cargo(guests, repository, &target, &others)?;
+    let packages = WITHOUT_STD.map(|name| ["--package", name]);
+    run_cargo(guests, repository, &target, packages.as_flattened())?;
     let built = target.join(TARGET).join("release");
     for folder in [built.clone(), built.join("examples")] {
         for path in entries(&folder)? {
@@ -112,10 +121,11 @@ fn build_packages(guests: &Path, out: &Path) -> Result<(), String> {
     Ok(())
 }
 
-fn run_cargo<'a>(
+fn run_cargo(
     guests: &Path,
+    repository: &Path,
     target: &Path,
-    packages: impl Iterator<Item = &'a str>,
+    packages: &[&str],
 ) -> Result<(), String> {
     let mut cargo = Command::new(variable("CARGO")?);
     cargo
@@ -132,7 +142,7 @@ fn run_cargo<'a>(
             cargo.env_remove(&*name);
         }
     }
-    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags(guests));
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags(guests, repository));
     // Output of a build script is shown when it fails, stderr in full.
     let output =
         cargo.output().map_err(|error| format!("cannot run cargo for the guests: {error}"))?;
@@ -149,12 +159,12 @@ fn run_cargo<'a>(
 /// forgets the profile's for packages whose profile has an override. The rest: panics name their file, and
 /// a contract would hold the paths of the machine that built it, and its length, for which gas is paid, would
 /// be another on every machine.
-fn flags(guests: &Path) -> String {
-    let root = guests.ancestors().nth(2).unwrap_or(guests);
+fn flags(guests: &Path, repository: &Path) -> String {
     let mut flags = vec![
         "--cfg=near".to_owned(),
         "-Cstrip=symbols".to_owned(),
-        format!("--remap-path-prefix={}=cotenant", root.display()),
+        // The last prefix that fits is taken.
+        format!("--remap-path-prefix={}=cotenant", repository.display()),
         format!("--remap-path-prefix={}=guests", guests.display()),
     ];
     let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from);

@@ -67,6 +67,8 @@ modules! {
     engine_wasm_in_wasm,
     /// Private, requires `crypto`: the large precompiles of [`engine`].
     evm_precompiles,
+    /// Private: compiles EVM code, as `evm_to_wasm::compile` does.
+    evm_compiler,
 }
 
 /// The private modules, each with the group of host functions it requires beyond the core ones.
@@ -82,6 +84,7 @@ pub const PRIVATE: &[(&str, Option<&str>)] = &[
     ("logger", Some("log")),
     ("hasher", Some("crypto")),
     ("evm_precompiles", Some("crypto")),
+    ("evm_compiler", None),
 ];
 
 /// Every attacker's name and bytes, for who does not ask what is expected.

@@ -18,7 +18,7 @@ pub enum Fork {
 }
 
 /// Who hashes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Keccak {
     /// The module itself; it then needs no grant.
     #[default]
@@ -28,7 +28,7 @@ pub enum Keccak {
 }
 
 /// What a compilation may be told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Options {
     /// The fork.
     pub fork: Fork,

@@ -180,7 +180,7 @@ impl ReceiptOutcome {
     pub fn profile(&self) -> GasProfile {
         let mut profile = GasProfile::default();
         self.executions.iter().for_each(|call| profile += call.tree.profile());
-        self.fees.iter().for_each(|fee| profile.add(GasPart::Fees, fee.gas));
+        self.fees.iter().for_each(|fee| profile.count(GasPart::Fees, fee.gas));
         profile
     }
 

@@ -73,7 +73,7 @@ impl GasProfile {
     }
 
     /// Counts gas in.
-    pub fn add(&mut self, part: GasPart, gas: u64) {
+    pub fn count(&mut self, part: GasPart, gas: u64) {
         let sum = &mut self.parts[part as usize];
         *sum = sum.saturating_add(gas);
     }
@@ -86,7 +86,7 @@ impl GasProfile {
 
 impl AddAssign for GasProfile {
     fn add_assign(&mut self, other: Self) {
-        GasPart::ALL.into_iter().for_each(|part| self.add(part, other.part(part)));
+        GasPart::ALL.into_iter().for_each(|part| self.count(part, other.part(part)));
     }
 }
 
@@ -103,13 +103,13 @@ impl GasSplit {
     /// The split of a frame of this kind by part.
     pub fn profile(&self, visibility: Visibility) -> GasProfile {
         let mut profile = GasProfile::default();
-        profile.add(GasPart::Wasm, self.wasm);
-        profile.add(GasPart::Loading, self.loading);
-        profile.add(GasPart::Sync, self.memory);
+        profile.count(GasPart::Wasm, self.wasm);
+        profile.count(GasPart::Loading, self.loading);
+        profile.count(GasPart::Sync, self.memory);
         for (name, usage) in &self.host {
             let row = HOST_FUNCTIONS.iter().find(|row| row.name == *name);
             let part = row.map_or(GasPart::Host, |row| GasPart::of(row, visibility));
-            profile.add(part, usage.gas);
+            profile.count(part, usage.gas);
         }
         profile
     }

@@ -278,7 +278,7 @@ fn moved(profile: GasProfile, own_crypto: u64) -> Result<GasProfile> {
     let mut adjusted = GasProfile::default();
     for part in GasPart::ALL {
         let gas = profile.part(part);
-        adjusted.add(
+        adjusted.count(
             part,
             match part {
                 GasPart::Crypto => gas

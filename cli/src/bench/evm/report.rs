@@ -197,8 +197,8 @@ mod tests {
 
     fn row(mode: Mode, wasm: u64) -> Row {
         let mut profile = GasProfile::default();
-        profile.add(GasPart::Wasm, wasm);
-        profile.add(GasPart::Fees, 100);
+        profile.count(GasPart::Wasm, wasm);
+        profile.count(GasPart::Fees, 100);
         let work = Work { profile, evm_gas: 50, yields: 2, over_limit: false };
         Row::of("swap", mode, EngineKind::Wasmi, &work, vec![3, 1, 2])
     }

@@ -2,6 +2,7 @@
 //! is written by [`commit`].
 
 use crate::code;
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use borsh::BorshDeserialize;
 use core::convert::Infallible;
@@ -15,12 +16,14 @@ use revm::state::{Account, AccountId, AccountInfo, Bytecode};
 pub struct World {
     chain_id: u64,
     codes: code::Shared,
+    /// Accounts as they were read: what has not changed is not written.
+    before: BTreeMap<Address, Record>,
 }
 
 impl World {
     /// The world of a chain; what is found of promoted code goes to `codes`.
     pub fn new(chain_id: u64, codes: code::Shared) -> Self {
-        Self { chain_id, codes }
+        Self { chain_id, codes, before: BTreeMap::new() }
     }
 }
 
@@ -28,7 +31,9 @@ impl Database for World {
     type Error = Infallible;
 
     fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, Infallible> {
-        Ok(account(address).map(|record| AccountInfo {
+        let Some(record) = account(address) else { return Ok(None) };
+        self.before.insert(address, record);
+        Ok(Some(AccountInfo {
             balance: U256::from_be_bytes(record.balance),
             nonce: record.nonce,
             code_hash: record.code_hash.into(),
@@ -101,35 +106,45 @@ pub fn block_hash(chain_id: u64, number: u64) -> B256 {
     keccak256(name)
 }
 
-/// Writes what a transaction changed.
-pub fn commit(changes: AddressMap<Account>) {
-    for (address, account) in changes {
-        if !account.is_touched() {
-            continue;
+impl World {
+    /// Writes what a transaction changed.
+    pub fn commit(&mut self, changes: AddressMap<Account>) {
+        for (address, account) in changes {
+            if account.is_touched() {
+                self.commit_account(address, &account);
+            }
         }
+    }
+
+    fn commit_account(&mut self, address: Address, account: &Account) {
+        let before = self.before.remove(&address);
         // EIP-161; and EIP-6780: what is destroyed was created by the same transaction and has stored nothing.
         if account.is_selfdestructed() || account.is_empty() {
-            if !account.is_loaded_as_not_existing() {
+            if before.is_some() {
                 near::storage_remove(&state::account_key(&address.into_array()));
             }
-            continue;
+            return;
         }
         let incarnation = incarnation(account.info.account_id);
         for (slot, value) in account.changed_storage_slots() {
             set_storage(address, incarnation, *slot, value.present_value);
         }
         let info = &account.info;
-        if account.is_created() && info.code_hash != KECCAK_EMPTY {
-            if let Some(bytecode) = &info.code {
-                code::store(info.code_hash, bytecode);
-            }
-        }
         let record = Record {
             nonce: info.nonce,
             balance: info.balance.to_be_bytes(),
             code_hash: info.code_hash.0,
             incarnation,
         };
+        if before == Some(record) {
+            return;
+        }
+        let is_new = before.is_none_or(|before| before.code_hash != record.code_hash);
+        if let Some(bytecode) = info.code.as_ref().filter(|_| is_new) {
+            if info.code_hash != KECCAK_EMPTY {
+                code::store(info.code_hash, bytecode);
+            }
+        }
         set_account(address, &record);
     }
 }

@@ -68,7 +68,8 @@ pub fn execute(config: &Config, transaction: TxEnv, sender: Sender) -> Transacti
     match outcome {
         Ok(result) => {
             if mode == Mode::Call {
-                database::commit(evm.finalize());
+                let changes = evm.finalize();
+                evm.context().journaled_state.database.commit(changes);
             }
             done(result, counts)
         }
@@ -203,37 +204,34 @@ fn own_log(log: &revm::primitives::Log) -> Log {
     }
 }
 
-/// Writes the logs of a transaction into NEAR's, as far as its limits go: `evm <address> <topics> <data>`, in
-/// hexadecimal. The result has them all.
+/// Writes the logs of a transaction into NEAR's, as far as its limits go: `evm:` and the borsh of the log in base64,
+/// because NEAR's price of a log is by the letter. The result has them all.
 pub fn log(result: &TransactionResult) {
     let mut room = LOG_BYTES_MAX;
     for (index, log) in result.logs.iter().enumerate() {
-        let bytes = 2 * (log.data.len() + 32 * log.topics.len()) + 64;
-        if index >= LOGS_MAX || bytes > room {
+        let bytes = database::encode(log);
+        if index >= LOGS_MAX || bytes.len() > room {
             near::log(&format!("evm: {} more in the result", result.logs.len() - index));
             return;
         }
-        room -= bytes;
-        let mut line = String::with_capacity(bytes);
-        line.push_str("evm ");
-        hex(&mut line, &log.address);
-        line.push(' ');
-        for (place, topic) in log.topics.iter().enumerate() {
-            if place > 0 {
-                line.push(',');
-            }
-            hex(&mut line, topic);
-        }
-        line.push(' ');
-        hex(&mut line, &log.data);
-        near::log(&line);
+        room -= bytes.len();
+        near::log(&base64(&bytes));
     }
 }
 
-fn hex(line: &mut String, bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for byte in bytes {
-        line.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        line.push(char::from(DIGITS[usize::from(byte & 15)]));
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut line = String::with_capacity(4 + bytes.len().div_ceil(3) * 4);
+    line.push_str("evm:");
+    for chunk in bytes.chunks(3) {
+        let mut word = [0; 4];
+        word[1..=chunk.len()].copy_from_slice(chunk);
+        let word = u32::from_be_bytes(word);
+        for digit in 0..4 {
+            let is_padding = digit > chunk.len();
+            let index = (word >> (18 - 6 * digit)) & 63;
+            line.push(if is_padding { '=' } else { char::from(DIGITS[index as usize]) });
+        }
     }
+    line
 }

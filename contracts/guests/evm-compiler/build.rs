@@ -1,0 +1,7 @@
+//! 32 kilobytes of stack instead of a megabyte: a private module starts with the pages it declares, and every
+//! live frame holds them.
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rustc-link-arg-cdylib=-zstack-size=32768");
+}
