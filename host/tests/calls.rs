@@ -183,8 +183,8 @@ fn what_gas_was_spent_on_adds_up_wherever_it_ends() {
         }
         assert_eq!(full.part(GasPart::Crypto), 0);
         let vm = full.total() - full.part(GasPart::Fees);
-        for step in 0..=60 {
-            let gas = (vm / 60 * step).max(1);
+        for step in 0..=20 {
+            let gas = (vm / 20 * step).max(1);
             let outcome = host.call(&call.clone().gas(gas)).unwrap();
             let root = outcome.root().unwrap();
             let what = format!("{method} with {gas} of {vm}");

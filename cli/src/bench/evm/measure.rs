@@ -28,8 +28,8 @@ use std::time::{Duration, Instant};
 /// Time a row may take; the runs end there.
 const ROW_TIME: Duration = Duration::from_secs(3);
 
-/// The raised limit of gas: what is measured beyond a chain's own limit burns less.
-const GAS_MAX: u64 = 1_000_000_000_000_000_000;
+/// The raised limit of gas, 100,000 Tgas: what is measured beyond a chain's own limit burns less.
+const GAS_MAX: u64 = 100_000_000_000_000_000;
 
 /// Blocks from the start of one workload to the next. More than all its transactions make.
 const BLOCKS: u64 = 1_000_000;
