@@ -80,11 +80,12 @@ impl Schedule {
         }))
     }
 
-    /// The same prices with another limit of gas, of a call and of a transaction: to measure what a chain would not
-    /// run.
+    /// The same prices with other limits: gas of a call and of a transaction, and bytes of a transaction. To measure
+    /// what a chain would not run.
     #[must_use]
-    pub fn with_gas_max(&self, gas_max: u64) -> Arc<Schedule> {
+    pub fn with_limits(&self, gas_max: u64, transaction_bytes_max: u64) -> Arc<Schedule> {
         let mut vm = (*self.vm).clone();
+        vm.limit_config.max_transaction_size = transaction_bytes_max;
         vm.limit_config.max_gas_burnt = Gas::from_gas(gas_max);
         vm.limit_config.max_total_prepaid_gas = Gas::from_gas(gas_max);
         Arc::new(Schedule { vm: Arc::new(vm), ..self.clone() })

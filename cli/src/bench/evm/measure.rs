@@ -31,6 +31,9 @@ const ROW_TIME: Duration = Duration::from_secs(3);
 /// The raised limit of gas, 100,000 Tgas: what is measured beyond a chain's own limit burns less.
 const GAS_MAX: u64 = 100_000_000_000_000_000;
 
+/// Bytes of a transaction: the engine with an interpreter in it is larger than NEAR takes.
+const TRANSACTION_BYTES_MAX: u64 = 4 << 20;
+
 /// Blocks from the start of one workload to the next. More than all its transactions make.
 const BLOCKS: u64 = 1_000_000;
 
@@ -76,7 +79,7 @@ impl Bench {
         workloads: &[Workload],
         console: &Console,
     ) -> Result<()> {
-        let host = Host::in_memory_with(self.schedule.with_gas_max(GAS_MAX), &[engine])?;
+        let host = Host::in_memory_with(self.schedule.with_limits(GAS_MAX, TRANSACTION_BYTES_MAX), &[engine])?;
         for workload in workloads {
             let what = format!("{} {} on {engine}", workload.name, mode.name());
             console.detail(format_args!("{what}"));
