@@ -171,7 +171,7 @@ fn engine(text: &str) -> Result<EngineKind, String> {
     text.parse()
 }
 
-fn account(text: &str) -> Result<AccountId, String> {
+pub(crate) fn account(text: &str) -> Result<AccountId, String> {
     text.parse().map_err(|error: near_account_id::ParseAccountError| {
         format!("{error}; an account id is like `alice.near`")
     })

@@ -42,7 +42,7 @@ pub(crate) fn run(cli: Cli, console: &Console) -> Result<Exit> {
         }
         Verb::View { target } => view::run(&target, global, console),
         Verb::Abi => abi::run(global, console),
-        Verb::Evm { what } => evm::run(what, console),
+        Verb::Evm { what } => evm::run(what, global, console),
         Verb::Bench { what: BenchVerb::Soak { runs, loops } } => {
             bench::soak(runs, &loops, global.protocol, console)
         }

@@ -9,6 +9,7 @@ mod bad_input;
 mod bench_evm;
 mod evm;
 mod verbs;
+mod verify;
 
 /// A folder with a home in it.
 struct Folder(TempDir);

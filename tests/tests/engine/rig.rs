@@ -4,13 +4,16 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use cotenant_host::engine::EngineKind;
 use cotenant_host::runtime::{Status as NearStatus, TransactionOutcome};
 use cotenant_host::{Call, Host, Options};
-use cotenant_submodules::{ModuleId, Visibility};
+use cotenant_submodules::{ModuleId, Namespace, Visibility};
 use engine_abi::{
     Address, CodeHash, Fork, Mint, New, Promote, SetAccount, StorageAt, TransactionResult, Word,
 };
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The account of the engine, and of its owner.
-pub const ENGINE: &str = "evm.near";
+/// The owner of every engine.
+pub const OWNER: &str = "owner.near";
 
 /// Chain id of the engine.
 pub const CHAIN_ID: u64 = 1_313_161_556;
@@ -18,16 +21,18 @@ pub const CHAIN_ID: u64 = 1_313_161_556;
 /// NEAR gas of a call: what protocol 88 gives.
 pub const NEAR_GAS: u64 = 1_000_000_000_000_000;
 
-/// The modules of an engine's account.
-pub struct Guests<'a> {
-    pub engine: &'a [u8],
-    pub precompiles: &'a [u8],
-    pub compiler: &'a [u8],
-}
+/// One chain for all engines, so that their code is compiled once.
+static HOST: LazyLock<Host> = LazyLock::new(|| {
+    let options = Options { engines: vec![EngineKind::Cranelift], ..Options::default() };
+    Host::in_memory(&options).unwrap()
+});
+
+/// Engines so far: each has an account of its own.
+static ENGINES: AtomicU32 = AtomicU32::new(0);
 
 /// An engine.
 pub struct Rig {
-    host: Host,
+    account: String,
 }
 
 /// A transaction of the EVM and what it cost.
@@ -39,45 +44,49 @@ pub struct Ran {
 
 impl Rig {
     /// An engine of a fork that nobody may have compile but its owner.
-    pub fn new(guests: &Guests<'_>, fork: Fork) -> Self {
-        Self::started(guests, fork, false)
+    pub fn new(fork: Fork) -> Self {
+        Self::started(fork, false)
     }
 
     /// The same, in which anybody may.
-    pub fn permissionless(guests: &Guests<'_>) -> Self {
-        Self::started(guests, Fork::Cancun, true)
+    pub fn permissionless() -> Self {
+        Self::started(Fork::Cancun, true)
     }
 
-    fn started(guests: &Guests<'_>, fork: Fork, permissionless_promote: bool) -> Self {
-        let options = Options { engines: vec![EngineKind::Cranelift], ..Options::default() };
-        let rig = Self { host: Host::in_memory(&options).unwrap() };
-        rig.install("", Visibility::Public, guests.engine);
-        rig.install(":evm_precompiles", Visibility::Private, guests.precompiles);
-        rig.install(":evm_compiler", Visibility::Private, guests.compiler);
-        let owner = ENGINE.to_owned();
+    fn started(fork: Fork, permissionless_promote: bool) -> Self {
+        let number = ENGINES.fetch_add(1, Ordering::Relaxed);
+        let rig = Self { account: format!("evm{number:04}.near") };
+        rig.install("", Visibility::Public, cotenant_contracts::engine());
+        let precompiles = cotenant_contracts::evm_precompiles();
+        rig.install(":evm_precompiles", Visibility::Private, precompiles);
+        rig.install(":evm_compiler", Visibility::Private, cotenant_contracts::evm_compiler());
+        let owner = OWNER.to_owned();
         rig.run("new", &New { chain_id: CHAIN_ID, owner, fork, permissionless_promote });
         rig
     }
 
     fn install(&self, namespace: &str, visibility: Visibility, code: &[u8]) {
-        if code.is_empty() {
-            return;
-        }
-        let module: ModuleId = format!("{ENGINE}{namespace}").parse().unwrap();
-        let outcome = self.host.deploy(&module, visibility, code).unwrap();
+        let module: ModuleId = format!("{}{namespace}", self.account).parse().unwrap();
+        let outcome = HOST.deploy(&module, visibility, code).unwrap();
         assert!(matches!(outcome.status(), Some(NearStatus::SuccessValue(_))), "{outcome:?}");
     }
 
     /// Calls a method as an account.
-    pub fn call_as(&self, signer: &str, method: &str, args: Vec<u8>, gas: u64) -> TransactionOutcome {
-        let mut call = Call::new(ENGINE.parse().unwrap(), method).args(args).gas(gas);
+    pub fn call_as(
+        &self,
+        signer: &str,
+        method: &str,
+        args: Vec<u8>,
+        gas: u64,
+    ) -> TransactionOutcome {
+        let mut call = Call::new(self.account.parse().unwrap(), method).args(args).gas(gas);
         call.signer = Some(signer.parse().unwrap());
-        self.host.call(&call).unwrap()
+        HOST.call(&call).unwrap()
     }
 
     /// Calls a method as the owner; it must succeed.
     pub fn run(&self, method: &str, args: &impl BorshSerialize) -> Vec<u8> {
-        let outcome = self.call_as(ENGINE, method, borsh::to_vec(args).unwrap(), NEAR_GAS);
+        let outcome = self.call_as(OWNER, method, borsh::to_vec(args).unwrap(), NEAR_GAS);
         value(&outcome).unwrap_or_else(|error| panic!("{method}: {error}"))
     }
 
@@ -107,11 +116,13 @@ impl Rig {
     /// A view method.
     pub fn view<T: BorshDeserialize>(&self, method: &str, args: &impl BorshSerialize) -> T {
         let args = borsh::to_vec(args).unwrap();
-        let module: ModuleId = ENGINE.parse().unwrap();
-        let execution = self.host.view(&module, method, &args).unwrap();
+        let module: ModuleId = self.account.parse().unwrap();
+        let execution = HOST.view(&module, method, &args).unwrap();
         assert!(execution.abort.is_none(), "{method}: {:?}", execution.abort);
         match execution.return_data {
-            near_vm_runner::logic::types::ReturnData::Value(value) => T::try_from_slice(&value).unwrap(),
+            near_vm_runner::logic::types::ReturnData::Value(value) => {
+                T::try_from_slice(&value).unwrap()
+            }
             other => panic!("{method}: {other:?}"),
         }
     }
@@ -140,14 +151,54 @@ impl Rig {
         self.run("promote", &Promote { code_hash, wasm: wasm.to_vec() }) == [1]
     }
 
-    /// The digest of the whole state.
-    pub fn digest(&self) -> impl PartialEq + std::fmt::Debug {
-        self.host.runtime().digest().unwrap()
+    /// Promotes a contract by the module that the compiler makes of it here.
+    pub fn promote_compiled(&self, code: &[u8]) -> bool {
+        self.promote(keccak(code), &compile_for(code, Fork::Cancun))
     }
 
-    pub fn host(&self) -> &Host {
-        &self.host
+    /// The code of a module of the engine's account.
+    pub fn module_code(&self, namespace: &str) -> Vec<u8> {
+        let state = HOST.state().unwrap();
+        let modules = state.modules(&self.account.parse().unwrap()).unwrap();
+        let record = &modules[&namespace.parse::<Namespace>().unwrap()];
+        state.code(&record.code_hash).unwrap().unwrap().to_vec()
     }
+
+    /// The account of the engine.
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+
+    /// Everything that the EVM sees: accounts and slots.
+    pub fn world(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        let state = HOST.state().unwrap();
+        let account = self.account.parse().unwrap();
+        let entries = state.values(&account, &Namespace::DEFAULT, &[], usize::MAX).unwrap();
+        entries.into_iter().filter(|(key, _)| matches!(key[0], b'a' | b's')).collect()
+    }
+}
+
+/// The EVM address of a NEAR account.
+pub fn sender(account: &str) -> Address {
+    let mut address = [0; 20];
+    address.copy_from_slice(&keccak(account.as_bytes())[12..]);
+    address
+}
+
+/// Keccak-256.
+pub fn keccak(bytes: &[u8]) -> [u8; 32] {
+    revm::primitives::keccak256(bytes).0
+}
+
+/// What the compiler makes of code.
+pub fn compile_for(code: &[u8], fork: Fork) -> Vec<u8> {
+    let fork = match fork {
+        Fork::Cancun => evm_to_wasm::Fork::Cancun,
+        Fork::Prague => evm_to_wasm::Fork::Prague,
+        Fork::Osaka => evm_to_wasm::Fork::Osaka,
+    };
+    let options = evm_to_wasm::Options { fork, keccak: evm_to_wasm::Keccak::Host };
+    evm_to_wasm::compile(code, &options).wasm
 }
 
 /// The value of an outcome, or why it failed.

@@ -1,7 +1,7 @@
 //! Signed transactions of the benchmark's sender, whose private key is 1.
 
 use alloy_rlp::{BufMut, Encodable, Header};
-use anyhow::{Context, Result};
+use anyhow::{Result, anyhow};
 use k256::ecdsa::SigningKey;
 use revm::context::TxEnv;
 use revm::primitives::{B256, TxKind, U256, keccak256};
@@ -9,9 +9,10 @@ use revm::primitives::{B256, TxKind, U256, keccak256};
 /// Signs a call as a legacy transaction of a chain (EIP-155).
 pub(super) fn signed(transaction: &TxEnv, chain_id: u64) -> Result<Vec<u8>> {
     let message = encoded(transaction, &[U256::from(chain_id), U256::ZERO, U256::ZERO]);
-    let key = SigningKey::from_slice(&U256::ONE.to_be_bytes::<32>()).context("the key 1")?;
+    let failed = |error| anyhow!("the key 1: {error}");
+    let key = SigningKey::from_slice(&U256::ONE.to_be_bytes::<32>()).map_err(failed)?;
     let hash: B256 = keccak256(message);
-    let (signature, recovery) = key.sign_prehash_recoverable(hash.as_slice())?;
+    let (signature, recovery) = key.sign_prehash_recoverable(hash.as_slice()).map_err(failed)?;
     let (r, s) = signature.split_bytes();
     let v = U256::from(chain_id * 2 + 35 + u64::from(recovery.is_y_odd()));
     Ok(encoded(transaction, &[v, U256::from_be_slice(&r), U256::from_be_slice(&s)]))

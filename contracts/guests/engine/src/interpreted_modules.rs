@@ -4,6 +4,7 @@
 //! The module of a contract is kept in the state, because a contract cannot read the code of its account.
 
 use crate::code::{self, Shared};
+use crate::section::number;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -26,6 +27,11 @@ const METHOD: &str = "run";
 
 /// Key of a module's bytes, before the code hash.
 const KEY: u8 = b'w';
+
+/// Bytes before the first section of a module, the id of its exports, and one of them: memory 0 as `memory`.
+const HEAD_BYTES: usize = 8;
+const EXPORTS: u8 = 7;
+const MEMORY_EXPORT: &[u8] = b"\x06memory\x02\x00";
 
 /// The register that a module has its input and its hashes in.
 const REGISTER: u64 = 0;
@@ -87,7 +93,44 @@ impl wasmi::errors::HostError for Yield {}
 
 /// Keeps the bytes of a module.
 pub fn keep(hash: B256, wasm: &[u8]) {
-    near::storage_write(&key(hash), wasm);
+    let Some(wasm) = with_memory(wasm) else {
+        cotenant_guest::panic("ERR_MODULE: it has no exports")
+    };
+    near::storage_write(&key(hash), &wasm);
+}
+
+/// A module that exports its memory: the host reaches it without, an embedder of wasmi does not.
+fn with_memory(wasm: &[u8]) -> Option<Vec<u8>> {
+    let mut rest = wasm.get(HEAD_BYTES..)?;
+    loop {
+        let (&id, after) = rest.split_first()?;
+        let (length, after) = number(after)?;
+        if id != EXPORTS {
+            rest = after.get(length..)?;
+            continue;
+        }
+        let (section, after) = after.split_at_checked(length)?;
+        let (count, entries) = number(section)?;
+        let mut exports = Vec::with_capacity(section.len() + MEMORY_EXPORT.len() + 1);
+        push_number(&mut exports, count + 1);
+        exports.extend_from_slice(entries);
+        exports.extend_from_slice(MEMORY_EXPORT);
+        let mut module = wasm[..wasm.len() - rest.len()].to_vec();
+        module.push(EXPORTS);
+        push_number(&mut module, exports.len());
+        module.extend_from_slice(&exports);
+        module.extend_from_slice(after);
+        return Some(module);
+    }
+}
+
+/// A number as Wasm has lengths.
+fn push_number(to: &mut Vec<u8>, mut number: usize) {
+    while number >= 0x80 {
+        to.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    to.push(number as u8);
 }
 
 fn key(hash: B256) -> [u8; 33] {

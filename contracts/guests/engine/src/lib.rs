@@ -62,7 +62,7 @@ use execute::Sender;
 use revm::context::TxEnv;
 use revm::primitives::{Address, TxKind, U256};
 
-cotenant_guest::bare_module!();
+cotenant_guest::bare_module!(cotenant_guest::pool::Pool);
 
 /// Starts the engine, once.
 #[unsafe(no_mangle)]

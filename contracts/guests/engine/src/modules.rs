@@ -115,11 +115,10 @@ impl LiveModule for Module {
     type Bytes = Vec<u8>;
 
     fn resume(&mut self, bytes: Vec<u8>) -> Result<Progress<Vec<u8>>, String> {
-        let mut buffer = Vec::with_capacity(BUFFER_BYTES);
-        buffer.resize(BUFFER_BYTES, 0);
-        match self.live.resume_into(&bytes, &mut buffer) {
-            Ok(StepInto::Yielded(length)) => Ok(Progress::Yielded(fetched(buffer, length))),
-            Ok(StepInto::Returned(length)) => Ok(Progress::Done(fetched(buffer, length))),
+        let mut message = Vec::with_capacity(BUFFER_BYTES);
+        match self.live.resume_into_vec(&bytes, &mut message) {
+            Ok(StepInto::Yielded(_)) => Ok(Progress::Yielded(message)),
+            Ok(StepInto::Returned(_)) => Ok(Progress::Done(message)),
             Err(SyncExecutionError::OutOfGas) if self.bound_by_call => {
                 cotenant_guest::panic("ERR_NEAR_GAS: attach more gas; nothing has changed")
             }
@@ -128,15 +127,4 @@ impl LiveModule for Module {
             }
         }
     }
-}
-
-/// A message, which is in the buffer or too long for it.
-fn fetched(mut buffer: Vec<u8>, length: usize) -> Vec<u8> {
-    if length <= buffer.len() {
-        buffer.truncate(length);
-    } else {
-        buffer.resize(length, 0);
-        cotenant_guest::pending_into(&mut buffer);
-    }
-    buffer
 }

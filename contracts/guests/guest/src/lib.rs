@@ -42,6 +42,7 @@ mod deploy;
 mod error;
 mod module;
 pub mod near;
+pub mod pool;
 mod register;
 pub mod storage;
 pub mod sys;
