@@ -15,7 +15,8 @@ const PARTS: [&str; 6] = [
 fn a_transfer_is_measured_in_each_mode_and_its_gas_adds_up() {
     let folder = Folder::new();
     let out = folder.path("report");
-    let arguments = ["bench", "evm", "--filter", "erc20_transfer", "--engine", "wasmi", "--runs", "1"];
+    let arguments =
+        ["bench", "evm", "--filter", "erc20_transfer", "--engine", "wasmi", "--runs", "1"];
     let (exit, report) =
         folder.json(&[&arguments[..], &["--report", out.to_str().unwrap()]].concat());
     assert_eq!(exit, 0, "{report}");

@@ -90,7 +90,11 @@ pub(super) fn bars(path: &Path, report: &Report, engine: &str, quantity: &Quanti
             let x = NAMES as i32 + position as i32 * 180;
             let y = (height + FRAME) as i32 - 18;
             area.draw(&Rectangle::new([(x, y), (x + 12, y + 10)], colour.filled()))?;
-            area.draw_text(mode.name(), &("sans-serif", 13).into_text_style(&area), (x + 18, y - 1))?;
+            area.draw_text(
+                mode.name(),
+                &("sans-serif", 13).into_text_style(&area),
+                (x + 18, y - 1),
+            )?;
         }
         area.present()
     };

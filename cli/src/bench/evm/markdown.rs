@@ -154,7 +154,9 @@ fn without_gain(report: &Report) -> Vec<String> {
         ];
         for (what, gain) in of.into_iter().filter(|(_, gain)| *gain < HARDLY) {
             let Ratio { workload, engine, .. } = ratio;
-            lines.push(format!("`{workload}` on {engine}: {what} interpreted / compiled is {gain:.2}"));
+            lines.push(format!(
+                "`{workload}` on {engine}: {what} interpreted / compiled is {gain:.2}"
+            ));
         }
     }
     lines

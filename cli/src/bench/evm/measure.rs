@@ -79,7 +79,10 @@ impl Bench {
         workloads: &[Workload],
         console: &Console,
     ) -> Result<()> {
-        let host = Host::in_memory_with(self.schedule.with_limits(GAS_MAX, TRANSACTION_BYTES_MAX), &[engine])?;
+        let host = Host::in_memory_with(
+            self.schedule.with_limits(GAS_MAX, TRANSACTION_BYTES_MAX),
+            &[engine],
+        )?;
         for workload in workloads {
             let what = format!("{} {} on {engine}", workload.name, mode.name());
             console.detail(format_args!("{what}"));
@@ -250,11 +253,7 @@ fn natively(workload: &Workload) -> Result<Vec<ExecutionResult>> {
 fn check(mode: Mode, ours: &TransactionResult, theirs: &ExecutionResult) -> Result<()> {
     let log = |log: &revm::primitives::Log| {
         let topics = log.topics().iter().map(|topic| topic.0).collect();
-        engine_abi::Log {
-            address: log.address.into_array(),
-            topics,
-            data: log.data.data.to_vec(),
-        }
+        engine_abi::Log { address: log.address.into_array(), topics, data: log.data.data.to_vec() }
     };
     let theirs_output = theirs.output().map(|output| output.to_vec()).unwrap_or_default();
     let logs: Vec<_> = theirs.logs().iter().map(log).collect();

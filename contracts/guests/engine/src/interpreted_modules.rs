@@ -18,8 +18,8 @@ use revm::interpreter::Interpreter;
 use revm::interpreter::interpreter::{EthInterpreter, ExtBytecode};
 use revm::primitives::B256;
 use wasmi::{
-    Caller, CompilationMode, Config, Engine, Error, Extern, Linker, Memory, Module as Compiled, Store,
-    TypedResumableCall, TypedResumableCallHostTrap, Val,
+    Caller, CompilationMode, Config, Engine, Error, Extern, Linker, Memory, Module as Compiled,
+    Store, TypedResumableCall, TypedResumableCallHostTrap, Val,
 };
 
 /// The method that compiled contracts export.
@@ -207,7 +207,9 @@ impl LiveModule for Module {
                 Ok(length) => call.resume(&mut self.store, &[Val::I64(length as i64)]),
                 Err(error) => Err(error),
             },
-            State::Ended => return Err("ERR_ENGINE: a module was resumed after its end".to_string()),
+            State::Ended => {
+                return Err("ERR_ENGINE: a module was resumed after its end".to_string());
+            }
         };
         let failed = |reason: String| Ok(Progress::Failed(FrameFault::Failed { reason }));
         match call {
@@ -258,12 +260,16 @@ fn define(linker: &mut Linker<Frame>) -> Result<(), wasmi::errors::LinkerError> 
             target(memory, frame.register.len() as u64, to)?.copy_from_slice(&frame.register);
             Ok(())
         })?
-        .func_wrap("env", "keccak256", |mut caller: Caller<'_, Frame>, len: u64, at: u64, _: u64| {
-            let memory = memory(&caller)?;
-            let (memory, frame) = memory.data_and_store_mut(&mut caller);
-            frame.register = near::keccak256(target(memory, len, at)?).to_vec();
-            Ok::<(), Error>(())
-        })?
+        .func_wrap(
+            "env",
+            "keccak256",
+            |mut caller: Caller<'_, Frame>, len: u64, at: u64, _: u64| {
+                let memory = memory(&caller)?;
+                let (memory, frame) = memory.data_and_store_mut(&mut caller);
+                frame.register = near::keccak256(target(memory, len, at)?).to_vec();
+                Ok::<(), Error>(())
+            },
+        )?
         .func_wrap("env", "value_return", |mut caller: Caller<'_, Frame>, len: u64, at: u64| {
             caller.data_mut().result = copied(&caller, len, at)?;
             Ok::<(), Error>(())
