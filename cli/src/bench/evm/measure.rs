@@ -12,7 +12,7 @@ use crate::failure::{Exit, Failure};
 use anyhow::{Context, Result};
 use cotenant_gas::Schedule;
 use cotenant_host::engine::EngineKind;
-use cotenant_host::runtime::{Status, TransactionOutcome};
+use cotenant_host::runtime::{Block, Status, TransactionOutcome};
 use cotenant_host::{Call, Host};
 use cotenant_submodules::calls::{GasPart, GasProfile};
 use cotenant_submodules::{ModuleId, Visibility};
@@ -57,6 +57,9 @@ struct Burnt {
     evm_gas: u64,
     yields: u64,
     nanos: u64,
+    results: Vec<TransactionResult>,
+    /// The blocks they were in.
+    blocks: Vec<Block>,
 }
 
 impl Bench {
@@ -109,9 +112,12 @@ impl Bench {
         let contract = EngineContract::with(host, account, GAS_MAX, mode, workload)?;
         let height = host.runtime().head()?.height;
         host.runtime().advance_blocks(((position + 1) * BLOCKS).saturating_sub(height))?;
-        let expected = natively(workload)?;
         let mut transactions = workload.transactions.clone();
-        let mut burnt = self.run(&contract, &transactions, Some((mode, &expected)))?;
+        let mut burnt = self.run(&contract, &transactions)?;
+        let expected = natively(workload, &burnt.blocks)?;
+        for (ours, theirs) in burnt.results.iter().zip(&expected) {
+            check(mode, ours, theirs)?;
+        }
         let state = contract.state()?;
         let agreed = self.states.entry(workload.name).or_insert_with(|| state.clone());
         if *agreed != state {
@@ -122,27 +128,22 @@ impl Bench {
         let idle: Vec<_> = renumbered(&mut transactions)
             .map(|one| TxEnv { kind: TxKind::Call(NOBODY), value: U256::ZERO, ..one.clone() })
             .collect();
-        let own = self.run(&contract, &idle, None)?.profile.part(GasPart::Crypto);
+        let own = self.run(&contract, &idle)?.profile.part(GasPart::Crypto);
         burnt.profile = moved(burnt.profile, own)?;
         renumbered(&mut transactions).count();
         let mut nanos = vec![burnt.nanos];
         let start = Instant::now();
         while nanos.len() < self.runs as usize && start.elapsed() < ROW_TIME {
-            nanos.push(self.run(&contract, &transactions, None)?.nanos);
+            nanos.push(self.run(&contract, &transactions)?.nanos);
             renumbered(&mut transactions).count();
         }
         self.row(workload.name, mode, engine, &burnt, nanos)
     }
 
-    /// Runs transactions one after the other, and checks their results if they are given.
-    fn run(
-        &self,
-        contract: &EngineContract<'_>,
-        transactions: &[TxEnv],
-        expected: Option<(Mode, &[ExecutionResult])>,
-    ) -> Result<Burnt> {
+    /// Runs transactions one after the other.
+    fn run(&self, contract: &EngineContract<'_>, transactions: &[TxEnv]) -> Result<Burnt> {
         let mut burnt = Burnt::default();
-        for (index, transaction) in transactions.iter().enumerate() {
+        for transaction in transactions {
             let bytes = signed(transaction, CHAIN_ID)?;
             let start = Instant::now();
             let outcome = contract.submit(bytes, GAS_MAX)?;
@@ -151,12 +152,10 @@ impl Bench {
             if result.status != EvmStatus::Success {
                 return Err(wrong("EvmFailed", format!("{:?}", result.status)));
             }
-            if let Some((mode, expected)) = expected {
-                check(mode, &result, &expected[index])?;
-            }
             burnt.add(&outcome, nanos)?;
             burnt.evm_gas += result.gas_used;
             burnt.yields += result.counts.yields;
+            burnt.results.push(result);
         }
         Ok(burnt)
     }
@@ -188,7 +187,8 @@ impl Bench {
             }
             nanos.push(time);
         }
-        burnt.evm_gas = natively(workload)?.iter().map(ExecutionResult::tx_gas_used).sum();
+        burnt.evm_gas =
+            natively(workload, &burnt.blocks)?.iter().map(ExecutionResult::tx_gas_used).sum();
         self.row(workload.name, Mode::Handwritten, engine, &burnt, nanos).map(Some)
     }
 
@@ -223,6 +223,7 @@ impl Burnt {
         self.profile += root.profile();
         self.gas_vm_max = self.gas_vm_max.max(root.gas_vm);
         self.nanos += nanos;
+        self.blocks.push(Block::at(root.block_height));
         Ok(())
     }
 }
@@ -236,12 +237,15 @@ fn renumbered(transactions: &mut [TxEnv]) -> impl Iterator<Item = &TxEnv> {
     })
 }
 
-/// What revm makes of a workload.
-fn natively(workload: &Workload) -> Result<Vec<ExecutionResult>> {
+/// What revm makes of a workload in these blocks.
+fn natively(workload: &Workload, blocks: &[Block]) -> Result<Vec<ExecutionResult>> {
+    const SECOND: u64 = 1_000_000_000;
     let mut world = workload.world.clone();
     world.config.set_spec_and_mainnet_gas_params(SPEC);
     let mut results = Vec::new();
-    for transaction in &workload.transactions {
+    for (transaction, block) in workload.transactions.iter().zip(blocks) {
+        world.block.number = U256::from(block.height);
+        world.block.timestamp = U256::from(block.timestamp / SECOND);
         let (ran, after) = world.commit(transaction, None);
         results.push(ran.outcome.map_err(|reason| wrong("Rejected", reason))?);
         world.pre = after;

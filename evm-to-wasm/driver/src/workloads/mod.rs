@@ -29,6 +29,9 @@ const WEI: u64 = 1_000_000_000_000_000_000;
 /// Gas of each transaction. More than any takes.
 const GAS: u64 = 1_000_000_000;
 
+/// Time from each transaction to the next, as on Ethereum.
+const BLOCK_SECONDS: u64 = 12;
+
 /// Pairs of the long swap.
 const HOPS: usize = 5;
 
@@ -98,6 +101,8 @@ impl Stage {
             return Err(failed(format!("{result:?}")));
         }
         self.world.pre = after;
+        self.world.block.number += U256::ONE;
+        self.world.block.timestamp += U256::from(BLOCK_SECONDS);
         self.nonce += 1;
         Ok(result)
     }
