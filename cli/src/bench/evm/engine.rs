@@ -68,8 +68,8 @@ impl<'a> EngineContract<'a> {
         ModuleId { account: self.account.clone(), namespace: Namespace::default() }
     }
 
-    /// Sets every account of a workload; gives its codes.
-    fn fill(&self, workload: &Workload) -> Result<BTreeMap<B256, Vec<u8>>> {
+    /// Sets every account to what it is at the start of a workload; gives the codes.
+    pub(super) fn fill(&self, workload: &Workload) -> Result<BTreeMap<B256, Vec<u8>>> {
         let mut codes = BTreeMap::new();
         let pre = &workload.world.pre;
         for (address, account) in pre.trie_account() {

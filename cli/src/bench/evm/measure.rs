@@ -112,32 +112,39 @@ impl Bench {
         let contract = EngineContract::with(host, account, GAS_MAX, mode, workload)?;
         let height = host.runtime().head()?.height;
         host.runtime().advance_blocks(((position + 1) * BLOCKS).saturating_sub(height))?;
-        let mut transactions = workload.transactions.clone();
-        let mut burnt = self.run(&contract, &transactions)?;
+        let mut burnt = self.run(&contract, &workload.transactions)?;
         let expected = natively(workload, &burnt.blocks)?;
         for (ours, theirs) in burnt.results.iter().zip(&expected) {
             check(mode, ours, theirs)?;
         }
-        let state = contract.state()?;
-        let agreed = self.states.entry(workload.name).or_insert_with(|| state.clone());
-        if *agreed != state {
-            let found = differing(agreed, &state);
-            return Err(wrong("StateDiffers", format!("not the state that others leave: {found}")));
-        }
+        self.agree(workload.name, contract.state()?)?;
         // What a transaction costs that does nothing: who sent it, and its hash, are the engine's work.
-        let idle: Vec<_> = renumbered(&mut transactions)
-            .map(|one| TxEnv { kind: TxKind::Call(NOBODY), value: U256::ZERO, ..one.clone() })
-            .collect();
-        let own = self.run(&contract, &idle)?.profile.part(GasPart::Crypto);
-        burnt.profile = moved(burnt.profile, own)?;
-        renumbered(&mut transactions).count();
+        let idle = workload.transactions.iter().map(|transaction| TxEnv {
+            kind: TxKind::Call(NOBODY),
+            value: U256::ZERO,
+            ..transaction.clone()
+        });
+        contract.fill(workload)?;
+        let own = self.run(&contract, &idle.collect::<Vec<_>>())?.profile;
+        burnt.profile = moved(burnt.profile, own.part(GasPart::Crypto))?;
         let mut nanos = vec![burnt.nanos];
         let start = Instant::now();
         while nanos.len() < self.runs as usize && start.elapsed() < ROW_TIME {
-            nanos.push(self.run(&contract, &transactions)?.nanos);
-            renumbered(&mut transactions).count();
+            // From the same state again, so that each run does the same.
+            contract.fill(workload)?;
+            nanos.push(self.run(&contract, &workload.transactions)?.nanos);
         }
         self.row(workload.name, mode, engine, &burnt, nanos)
+    }
+
+    /// That a workload leaves the state that it left in other modes and on other engines.
+    fn agree(&mut self, workload: &'static str, state: WorldState) -> Result<()> {
+        let agreed = self.states.entry(workload).or_insert_with(|| state.clone());
+        if *agreed == state {
+            return Ok(());
+        }
+        let found = differing(agreed, &state);
+        Err(wrong("StateDiffers", format!("not the state that others leave: {found}")))
     }
 
     /// Runs transactions one after the other.
@@ -226,15 +233,6 @@ impl Burnt {
         self.blocks.push(Block::at(root.block_height));
         Ok(())
     }
-}
-
-/// The same transactions once more, with the nonces after theirs.
-fn renumbered(transactions: &mut [TxEnv]) -> impl Iterator<Item = &TxEnv> {
-    let count = transactions.len() as u64;
-    transactions.iter_mut().map(move |transaction| {
-        transaction.nonce += count;
-        &*transaction
-    })
 }
 
 /// What revm makes of a workload in these blocks.
