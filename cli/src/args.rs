@@ -266,7 +266,7 @@ hash_10k, erc20_13m and snailtracer are revmc's fixtures, in bench/fixtures of t
   \"runs\",\"evm_gas_per_300_tgas\",\"evm_gas_per_1000_tgas\",\"over_limit\"}],
   \"ratios\":[{\"workload\",\"engine\",\"over\":mode,\"under\":mode,\"execution_gas\",\"near_gas\",\"evm_gas_per_300_tgas\",\"nanos\"}]}
 `near_gas` is the receipt's, and the sum of its parts; execution gas is wasm, sync and crypto. `near_gas_crypto` is what was
-hashed and precompiled for EVM frames; the sender's recovery is in `near_gas_host`. Rows that are `over_limit` ran under
+hashed and precompiled for EVM frames, reading the hashes included; the sender's recovery is in `near_gas_host`. Rows that are `over_limit` ran under
 a raised gas limit at the same prices.";
 
 #[cfg(test)]

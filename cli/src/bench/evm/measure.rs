@@ -14,10 +14,11 @@ use cotenant_gas::Schedule;
 use cotenant_host::engine::EngineKind;
 use cotenant_host::runtime::{Block, Status, TransactionOutcome};
 use cotenant_host::{Call, Host};
-use cotenant_submodules::calls::{GasPart, GasProfile};
+use cotenant_submodules::calls::{CallNode, GasPart, GasProfile};
 use cotenant_submodules::{ModuleId, Visibility};
 use engine_abi::{Status as EvmStatus, TransactionResult};
 use evm_driver::workloads::Workload;
+use near_parameters::ExtCosts;
 use revm::context::TxEnv;
 use revm::context::result::ExecutionResult;
 use revm::primitives::{Address, TxKind, U256};
@@ -126,13 +127,14 @@ impl Bench {
         });
         contract.fill(workload)?;
         let own = self.run(&contract, &idle.collect::<Vec<_>>())?.profile;
-        burnt.profile = moved(burnt.profile, own.part(GasPart::Crypto))?;
-        let mut nanos = vec![burnt.nanos];
-        let start = Instant::now();
-        while nanos.len() < self.runs as usize && start.elapsed() < ROW_TIME {
+        let own = own.part(GasPart::Crypto);
+        burnt.profile = shifted(burnt.profile, GasPart::Crypto, GasPart::Host, own)?;
+        let (mut nanos, mut spent) = (vec![burnt.nanos], burnt.nanos);
+        while nanos.len() < self.runs as usize && u128::from(spent) < ROW_TIME.as_nanos() {
             // From the same state again, so that each run does the same.
             contract.fill(workload)?;
             nanos.push(self.run(&contract, &workload.transactions)?.nanos);
+            spent += nanos.last().copied().unwrap_or(0);
         }
         self.row(workload.name, mode, engine, &burnt, nanos)
     }
@@ -159,7 +161,7 @@ impl Bench {
             if result.status != EvmStatus::Success {
                 return Err(wrong("EvmFailed", format!("{:?}", result.status)));
             }
-            burnt.add(&outcome, nanos)?;
+            burnt.add(&outcome, nanos, hash_read_gas(&self.schedule))?;
             burnt.evm_gas += result.gas_used;
             burnt.yields += result.counts.yields;
             burnt.results.push(result);
@@ -190,7 +192,7 @@ impl Bench {
                 return Err(wrong("WrongResult", format!("soak by hand: {:?}", outcome.status())));
             }
             if nanos.is_empty() {
-                burnt.add(&outcome, time)?;
+                burnt.add(&outcome, time, hash_read_gas(&self.schedule))?;
             }
             nanos.push(time);
         }
@@ -225,9 +227,21 @@ impl Bench {
 }
 
 impl Burnt {
-    fn add(&mut self, outcome: &TransactionOutcome, nanos: u64) -> Result<()> {
+    /// Adds a call. Reading a hash is part of hashing, whichever kind of frame reads it.
+    fn add(&mut self, outcome: &TransactionOutcome, nanos: u64, hash_read_gas: u64) -> Result<()> {
         let root = outcome.root().context("the receipt did not run")?;
-        self.profile += root.profile();
+        let mut profile = root.profile();
+        let mut nodes: Vec<_> = root.executions.iter().map(|call| &call.tree).collect();
+        while let Some(node) = nodes.pop() {
+            let from = match node.visibility {
+                Visibility::Public => GasPart::Host,
+                Visibility::Private => GasPart::Sync,
+            };
+            let gas = hashes(node) * hash_read_gas;
+            profile = shifted(profile, from, GasPart::Crypto, gas)?;
+            nodes.extend(&node.callees);
+        }
+        self.profile += profile;
         self.gas_vm_max = self.gas_vm_max.max(root.gas_vm);
         self.nanos += nanos;
         self.blocks.push(Block::at(root.block_height));
@@ -277,23 +291,32 @@ fn check(mode: Mode, ours: &TransactionResult, theirs: &ExecutionResult) -> Resu
     Ok(())
 }
 
-/// What the engine hashes for itself is no work of the EVM's frames.
-fn moved(profile: GasProfile, own_crypto: u64) -> Result<GasProfile> {
-    let mut adjusted = GasProfile::default();
+/// Counts gas of one part to another.
+fn shifted(profile: GasProfile, from: GasPart, to: GasPart, gas: u64) -> Result<GasProfile> {
+    let mut shifted = GasProfile::default();
     for part in GasPart::ALL {
-        let gas = profile.part(part);
-        adjusted.count(
-            part,
-            match part {
-                GasPart::Crypto => gas
-                    .checked_sub(own_crypto)
-                    .context("the engine's own hashes are more than all hashes")?,
-                GasPart::Host => gas + own_crypto,
-                GasPart::Wasm | GasPart::Sync | GasPart::Loading | GasPart::Fees => gas,
-            },
-        );
+        let left = if part == from { gas } else { 0 };
+        let rest = profile.part(part).checked_sub(left);
+        shifted.count(part, rest.with_context(|| format!("no {gas} gas of {}", part.name()))?);
     }
-    Ok(adjusted)
+    shifted.count(to, gas);
+    Ok(shifted)
+}
+
+/// Hashes of a frame, each of which is read from its register after it.
+fn hashes(node: &CallNode) -> u64 {
+    let hashing = ["keccak256", "sha256"].iter().filter_map(|name| node.split.host.get(name));
+    hashing.map(|usage| usage.calls).sum()
+}
+
+/// NEAR's price of reading a hash from a register, in gas.
+fn hash_read_gas(schedule: &Schedule) -> u64 {
+    let price = |cost: ExtCosts| cost.gas(&schedule.vm.ext_costs).as_gas();
+    let bytes = price(ExtCosts::read_register_byte) + price(ExtCosts::write_memory_byte);
+    price(ExtCosts::base)
+        + price(ExtCosts::read_register_base)
+        + price(ExtCosts::write_memory_base)
+        + 32 * bytes
 }
 
 /// The first record in which two states differ.
