@@ -198,7 +198,11 @@ where
             return self.inner.frame_run();
         };
         let frame = self.inner.frame_stack.get();
-        let mut parent = Parent { interpreter: &mut frame.interpreter, host: &mut self.inner.ctx };
+        let mut parent = Parent {
+            interpreter: &mut frame.interpreter,
+            host: &mut self.inner.ctx,
+            code_bytes: S::code_bytes,
+        };
         let ran = self.frames.run(index, &mut parent);
         match ran.map_err(ContextError::Custom)? {
             None => self.inner.frame_run(),

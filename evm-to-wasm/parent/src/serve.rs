@@ -19,6 +19,7 @@ use revm::interpreter::{
     InstructionContext, InstructionResult, Interpreter, InterpreterAction,
 };
 use revm::primitives::{Address, B256, Bytes, U256};
+use revm::state::Bytecode;
 
 /// A context of revm's, for Ethereum.
 pub type EthContext<DB> = revm::handler::MainnetContext<DB>;
@@ -38,6 +39,8 @@ pub(crate) enum Served {
 pub(crate) struct Parent<'a, DB: Database> {
     pub(crate) interpreter: &'a mut Interpreter<EthInterpreter>,
     pub(crate) host: &'a mut EthContext<DB>,
+    /// [`ModuleSource::code_bytes`](crate::ModuleSource::code_bytes).
+    pub(crate) code_bytes: fn(B256, &Bytecode) -> Bytes,
 }
 
 impl<DB: Database> Parent<'_, DB> {
@@ -126,13 +129,14 @@ impl<DB: Database> Parent<'_, DB> {
             return self.fatal();
         };
         let hash = if load.is_empty { B256::ZERO } else { load.account.code_hash };
-        let code = load.account.code.as_ref().map(|code| code.original_bytes()).unwrap_or_default();
+        let code = load.account.code.as_ref();
         let head = Answer::Code {
             hash: abi::word(hash.0),
-            code_bytes: u32::try_from(code.len()).unwrap_or(u32::MAX),
+            code_bytes: u32::try_from(code.map_or(0, Bytecode::len)).unwrap_or(u32::MAX),
             cold: u32::from(load.is_cold),
         };
-        answer(&head, if with_bytes { &code } else { &[] })
+        let bytes = code.filter(|_| with_bytes).map(|code| (self.code_bytes)(hash, code));
+        answer(&head, &bytes.unwrap_or_default())
     }
 
     fn call(&mut self, message: Message<'_>) -> Result<Served, FrameFault> {

@@ -7,6 +7,8 @@ use evm_to_wasm::Fork;
 use revm::interpreter::Interpreter;
 use revm::interpreter::interpreter::EthInterpreter;
 use revm::primitives::hardfork::SpecId;
+use revm::primitives::{B256, Bytes};
+use revm::state::Bytecode;
 
 /// Opens modules for frames of one transaction after the other.
 pub trait ModuleSource {
@@ -25,6 +27,12 @@ pub trait ModuleSource {
 
     /// Takes notice of what a module did wrong; its frame ends exceptionally.
     fn fault(&mut self, fault: &FrameFault);
+
+    /// The bytes of code that an account has in the journal. Somebody who knows how to get them may have put code of the
+    /// same length there in their place, for contracts that run as modules.
+    fn code_bytes(_hash: B256, code: &Bytecode) -> Bytes {
+        code.original_bytes()
+    }
 }
 
 /// What is to run a frame.

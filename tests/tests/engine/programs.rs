@@ -284,3 +284,9 @@ pub fn medley() -> Vec<u8> {
         RETURN,
     ]
 }
+
+/// Calls the address in its input, then asks about it as [`inspector`] does.
+pub fn call_and_inspect() -> Vec<u8> {
+    let call = [PUSH0, PUSH0, PUSH0, PUSH0, PUSH0, PUSH0, CALLDATALOAD, GAS, CALL, POP];
+    [call.as_slice(), &inspector()].concat()
+}

@@ -109,3 +109,24 @@ fn an_engine_starts_once() {
     };
     assert!(rig.failure(ALICE, "new", args(&new)).contains("ERR_STARTED"));
 }
+
+#[test]
+fn code_of_a_promoted_contract_is_seen_by_those_that_are_not() {
+    let (code, other) = (programs::counter(), [0xb7; 20]);
+    for program in [programs::inspector(), programs::call_and_inspect()] {
+        let [before, after] = [false, true].map(|promoted| {
+            let rig = Rig::new(Fork::Cancun);
+            rig.set_account(other, &code, &[]);
+            rig.set_account(A, &program, &[]);
+            if promoted {
+                assert!(rig.promote_compiled(&code));
+            }
+            let result = rig.call(ALICE, A, &programs::word_of(other), 200_000).result;
+            assert_eq!(result.status, Status::Success);
+            (result.output, result.gas_used)
+        });
+        assert_eq!(before, after);
+        let first = code.len().min(32);
+        assert_eq!(before.0[96..96 + first], code[..first]);
+    }
+}

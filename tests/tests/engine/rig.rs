@@ -197,7 +197,7 @@ pub fn compile_for(code: &[u8], fork: Fork) -> Vec<u8> {
         Fork::Prague => evm_to_wasm::Fork::Prague,
         Fork::Osaka => evm_to_wasm::Fork::Osaka,
     };
-    let options = evm_to_wasm::Options { fork, keccak: evm_to_wasm::Keccak::Host };
+    let options = evm_to_wasm::Options { fork, keccak: evm_to_wasm::Keccak::Own };
     evm_to_wasm::compile(code, &options).wasm
 }
 

@@ -1,4 +1,7 @@
-//! Code by its hash, analysed once: the jump table is stored beside it. Of promoted code the module is known too.
+//! Code by its hash, analysed once: the jump table is stored beside it.
+//!
+//! Of promoted code the module is known, and the code itself is not even read: zeros of its length take its place in revm's
+//! journal until somebody wants the bytes, which are an interpreter that has to run it and EXTCODECOPY.
 
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
@@ -11,10 +14,15 @@ use revm::bytecode::JumpTable;
 use revm::primitives::{B256, Bytes};
 use revm::state::Bytecode;
 
+/// What placeholders are made of: one more than the longest code (EIP-170).
+static ZEROS: [u8; 24_577] = [0; 24_577];
+
 /// What a transaction has found out about code.
 #[derive(Default)]
 pub struct Codes {
     promoted: BTreeMap<B256, Promotion>,
+    /// Whether the bytes of promoted code are wanted.
+    pub with_bytes: bool,
 }
 
 /// Codes, known to the database that reads them and to the source of modules.
@@ -34,8 +42,10 @@ impl Codes {
         match stored(hash) {
             Some(Stored::Plain(record)) => bytecode(record),
             Some(Stored::Promoted(promotion)) => {
+                let code_bytes = promotion.code_bytes as usize;
                 self.promoted.insert(hash, promotion);
-                body(hash)
+                let code = if self.with_bytes { None } else { placeholder(code_bytes) };
+                code.unwrap_or_else(|| body(hash))
             }
             None => Bytecode::default(),
         }
@@ -86,6 +96,25 @@ pub fn body(hash: B256) -> Bytecode {
         Some(record) => bytecode(record),
         None => corrupt(),
     }
+}
+
+/// Code of this length without its bytes; `None` for code that is too long for it.
+fn placeholder(bytes: usize) -> Option<Bytecode> {
+    let padded = ZEROS.get(..=bytes)?;
+    let jumps = JumpTable::from_static_slice(&ZEROS, bytes);
+    // SAFETY: the code is zeros, each a STOP, one more than its length; nothing reads beyond it, for no instruction of it
+    // has an immediate.
+    Some(unsafe { Bytecode::new_analyzed(Bytes::from_static(padded), bytes, jumps) })
+}
+
+/// Whether code is a placeholder.
+pub fn is_placeholder(code: &Bytecode) -> bool {
+    core::ptr::eq(code.bytecode_ptr(), ZEROS.as_ptr())
+}
+
+/// The bytes of code that may be a placeholder.
+pub fn bytes(hash: B256, code: &Bytecode) -> Bytes {
+    if is_placeholder(code) { body(hash).original_bytes() } else { code.original_bytes() }
 }
 
 /// Stores code, if it is new.

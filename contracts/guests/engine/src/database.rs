@@ -25,6 +25,11 @@ impl World {
     pub fn new(chain_id: u64, codes: code::Shared) -> Self {
         Self { chain_id, codes, before: BTreeMap::new() }
     }
+
+    /// What is known of code.
+    pub fn codes(&self) -> code::Shared {
+        self.codes.clone()
+    }
 }
 
 impl Database for World {

@@ -1,5 +1,6 @@
 //! A transaction from its fields to its result.
 
+use crate::code;
 use crate::database::{self, World};
 use crate::modules::{Mode, Modules};
 use crate::precompiles::HostPrecompiles;
@@ -13,11 +14,14 @@ use engine_abi::state::Config;
 use engine_abi::{Counts, Log, RESULT_VERSION, Status, TransactionResult};
 use evm_parent::{EthContext, ParentEvm, spec_of_fork};
 use evm_to_wasm::Fork;
+use revm::bytecode::opcode::EXTCODECOPY;
 use revm::context::result::{EVMError, ExecutionResult, HaltReason};
 use revm::context::{BlockEnv, CfgEnv, Context, ContextSetters, Journal, JournalTr, TxEnv};
 use revm::handler::evm::FrameTr;
 use revm::handler::{EthFrame, EvmTr, Handler};
+use revm::interpreter::instructions::host::extcodecopy;
 use revm::interpreter::interpreter::EthInterpreter;
+use revm::interpreter::{Instruction, InstructionContext, InstructionResult};
 use revm::primitives::hardfork::SpecId;
 use revm::primitives::{Address, B256, U256};
 
@@ -54,6 +58,8 @@ pub fn execute(config: &Config, transaction: TxEnv, sender: Sender) -> Transacti
         HostPrecompiles::new(config.fork),
         Modules::new(mode, codes),
     );
+    let gas = evm.instructions().gas_table()[usize::from(EXTCODECOPY)];
+    evm.instructions().insert_instruction(EXTCODECOPY, Instruction::new(ext_code_copy), gas);
     evm.context().set_tx(transaction);
     let outcome = Mainnet.run(&mut evm);
     evm.end_transaction();
@@ -170,6 +176,29 @@ impl Handler for Mainnet {
         revm::handler::post_execution::reward_beneficiary(evm.ctx(), result.gas())
             .map_err(From::from)
     }
+}
+
+/// EXTCODECOPY of an interpreted frame: revm's, of the bytes and not of their placeholder.
+fn ext_code_copy(
+    context: InstructionContext<'_, EthContext<World>, EthInterpreter>,
+) -> Result<(), InstructionResult> {
+    let InstructionContext { interpreter, host } = context;
+    // The address is on top of the stack.
+    if let Ok(address) = interpreter.stack.peek(0) {
+        let address = Address::from_word(address.into());
+        if let Some(account) = host.journaled_state.inner.state.get_mut(&address) {
+            let hash = account.info.code_hash;
+            let code = &mut account.info.code;
+            if code.as_ref().is_some_and(code::is_placeholder) {
+                *code = Some(code::body(hash));
+            }
+        }
+    }
+    let codes = host.journaled_state.database.codes();
+    codes.borrow_mut().with_bytes = true;
+    let result = extcodecopy(InstructionContext { interpreter, host });
+    codes.borrow_mut().with_bytes = false;
+    result
 }
 
 fn done(result: ExecutionResult, counts: Counts) -> TransactionResult {

@@ -15,6 +15,8 @@ use cotenant_guest::{Call, GAS_ALL, Grants, Live, StepInto, SyncExecutionError, 
 use evm_parent::{Begun, FRAME_GAS_MAX, FrameFault, LiveModule, ModuleSource, Progress};
 use revm::interpreter::Interpreter;
 use revm::interpreter::interpreter::{EthInterpreter, ExtBytecode};
+use revm::primitives::{B256, Bytes};
+use revm::state::Bytecode;
 
 /// The method that compiled contracts export.
 const METHOD: &str = "run";
@@ -102,6 +104,10 @@ impl ModuleSource for Modules {
         }
         frame.bytecode = ExtBytecode::new_with_hash(code::body(hash), hash);
         Ok(Begun::Interpreter)
+    }
+
+    fn code_bytes(hash: B256, code: &Bytecode) -> Bytes {
+        code::bytes(hash, code)
     }
 
     fn fault(&mut self, fault: &FrameFault) {
