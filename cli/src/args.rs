@@ -265,9 +265,9 @@ hash_10k, erc20_13m and snailtracer are revmc's fixtures, in bench/fixtures of t
   \"near_gas_sync\",\"near_gas_loading\",\"near_gas_fees\",\"evm_gas\",\"yields\",\"nanos_median\",\"nanos_min\",\"nanos_max\",
   \"runs\",\"evm_gas_per_300_tgas\",\"evm_gas_per_1000_tgas\",\"over_limit\"}],
   \"ratios\":[{\"workload\",\"engine\",\"over\":mode,\"under\":mode,\"execution_gas\",\"near_gas\",\"evm_gas_per_300_tgas\",\"nanos\"}]}
-`near_gas` is the receipt's, and the sum of its parts; execution gas is wasm, sync and crypto. `near_gas_crypto` is what was
-hashed and precompiled for EVM frames, reading the hashes included; the sender's recovery is in `near_gas_host`. Rows that are `over_limit` ran under
-a raised gas limit at the same prices.";
+`near_gas` is the receipt's, and the sum of its parts; execution gas is wasm, sync and crypto. `near_gas_crypto` is what
+functions of the host hash and precompile for EVM frames, reading the hashes included; modules hash for themselves.
+The sender's recovery is in `near_gas_host`. Rows that are `over_limit` ran under a raised gas limit at the same prices.";
 
 #[cfg(test)]
 mod tests {

@@ -97,7 +97,8 @@ impl<'a> EngineContract<'a> {
     }
 
     fn promote(&self, hash: B256, code: &[u8]) -> Result<()> {
-        let options = Options { keccak: Keccak::Host, ..Options::default() };
+        // As the engine's own `compile` has it.
+        let options = Options { keccak: Keccak::Own, ..Options::default() };
         let wasm = compile(code, &options).wasm;
         self.own_call("promote", borsh::to_vec(&Promote { code_hash: hash.0, wasm })?)?;
         let answer = self.host.view(&self.module(), "promoted", hash.as_slice())?;

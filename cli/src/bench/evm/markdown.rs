@@ -75,11 +75,12 @@ fn text(report: &Report) -> String {
 
 const EXPLANATION: &str = "\
 Gas is at the prices of protocol 88, in Tgas, of the receipt of one `submit` of a signed transaction (two for
-`erc20_approve_transfer_from`), and of the call for `handwritten`. *Execution* is Wasm, sync calls and crypto; *crypto* is hashes
-(with reading them) and precompiles run for EVM frames, the recovery of the sender and the transaction's hash are in *host*; *host* is storage, logs
-and the rest; *loading* is the engine's code, by the byte; *fees* are the receipt's. Rows marked `*` burn more than a call may
-and ran under a raised limit. EVM gas, output, logs and the state left are equal in all modes, gas is equal on all
-engines. Time is a call through the whole host, commit included, the median of the runs.
+`erc20_approve_transfer_from`), and of the call for `handwritten`. *Execution* is Wasm, sync calls and crypto; *crypto* is what
+functions of the host hash (with reading the hash) and precompile for EVM frames, while compiled modules hash for
+themselves, in *Wasm*; *host* is storage, logs and the rest, the recovery of the sender and the transaction's hash among
+it; *loading* is the engine's code, by the byte; *fees* are the receipt's. Rows marked `*` burn more than a call may and
+ran under a raised limit. EVM gas, output, logs and the state left are equal in all modes, gas is equal on all engines.
+Time is a call through the whole host, commit included, the median of the runs.
 ";
 
 fn gas(text: &mut String, report: &Report, engine: &str) {

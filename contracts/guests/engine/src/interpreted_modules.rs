@@ -16,7 +16,8 @@ use cotenant_guest::near;
 use evm_parent::{Begun, FRAME_GAS_MAX, FrameFault, LiveModule, ModuleSource, Progress};
 use revm::interpreter::Interpreter;
 use revm::interpreter::interpreter::{EthInterpreter, ExtBytecode};
-use revm::primitives::B256;
+use revm::primitives::{B256, Bytes};
+use revm::state::Bytecode;
 use wasmi::{
     Caller, CompilationMode, Config, Engine, Error, Extern, Linker, Memory, Module as Compiled,
     Store, TypedResumableCall, TypedResumableCallHostTrap, Val,
@@ -187,6 +188,10 @@ impl ModuleSource for Modules {
             return Ok(Begun::Interpreter);
         }
         self.open(hash).map(Begun::Module).map_err(|reason| format!("ERR_MODULE: {reason}"))
+    }
+
+    fn code_bytes(hash: B256, code: &Bytecode) -> Bytes {
+        code::bytes(hash, code)
     }
 
     fn fault(&mut self, fault: &FrameFault) {
