@@ -11,7 +11,7 @@ const TARGET: &str = "wasm32-unknown-unknown";
 
 /// Packages that share dependencies with guests that turn on `std` in them, and are built without: one run of
 /// cargo has one set of features.
-const WITHOUT_STD: [&str; 3] = ["engine", "evm-compiler", "evm-precompiles"];
+const WITHOUT_STD: [&str; 4] = ["engine", "engine-wasm-in-wasm", "evm-compiler", "evm-precompiles"];
 
 /// Crates of the host's workspace that guests are made from.
 const SHARED: [&str; 3] = ["contracts/engine-abi", "evm-to-wasm", "evm-to-wasm/parent"];

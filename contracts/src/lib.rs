@@ -63,6 +63,8 @@ modules! {
     wasm_in_wasm,
     /// Public, bare: an Ethereum chain, with contracts as its private modules.
     engine,
+    /// Public, bare: the same engine, in which wasmi interprets the modules of contracts.
+    engine_wasm_in_wasm,
     /// Private, requires `crypto`: the large precompiles of [`engine`].
     evm_precompiles,
     /// Private: compiles EVM code, as `evm_to_wasm::compile` does.

@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 mod bad_input;
+mod bench_evm;
 mod evm;
 mod verbs;
 mod verify;

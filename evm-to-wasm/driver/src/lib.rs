@@ -6,7 +6,8 @@
 //! it is first seen, init code too. Never true here: a module that is trusted with anything but its own frame,
 //! or a frame of the EVM that is a frame of this thread's native stack.
 //!
-//! [`statetest`] runs Ethereum's state tests this way, [`mod@bench`] measures.
+//! [`statetest`] runs Ethereum's state tests this way, [`mod@bench`] measures, [`workloads`] are what is measured of
+//! the contracts of `contracts/evm`.
 #![forbid(unsafe_code)]
 
 pub mod bench;
@@ -17,6 +18,7 @@ mod frame;
 mod modules;
 mod reference;
 pub mod statetest;
+pub mod workloads;
 mod world;
 
 pub use counts::{BadAnswer, Counts};

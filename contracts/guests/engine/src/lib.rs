@@ -41,6 +41,10 @@ mod admin;
 mod code;
 mod database;
 mod execute;
+#[cfg(not(feature = "wasm-in-wasm"))]
+mod modules;
+#[cfg(feature = "wasm-in-wasm")]
+#[path = "interpreted_modules.rs"]
 mod modules;
 mod precompiles;
 mod promotion;

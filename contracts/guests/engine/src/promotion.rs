@@ -35,6 +35,8 @@ pub fn begin(config: &Config, hash: B256, wasm: &[u8], compiled_here: bool) {
     let code_bytes = unpromoted_bytes(hash);
     let promotion = checked(config, hash, wasm, code_bytes, compiled_here);
     near::storage_write(&state::pending_key(&hash.0), &encode(&promotion));
+    #[cfg(feature = "wasm-in-wasm")]
+    crate::modules::keep(hash, wasm);
     let this = near::current_account_id();
     let Ok(this) = core::str::from_utf8(&this) else { panic("ERR_ACCOUNT: no account id") };
     Batch::on(this)

@@ -27,7 +27,7 @@ pub fn provenance(wasm: &[u8]) -> Option<Provenance> {
 }
 
 /// A number as Wasm has lengths: seven bits a byte, the lowest first, 32 bits at most.
-fn number(bytes: &[u8]) -> Option<(usize, &[u8])> {
+pub fn number(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let mut value = 0_u64;
     for (place, byte) in bytes.iter().take(5).enumerate() {
         value |= u64::from(byte & 0x7f) << (7 * place);
