@@ -9,9 +9,12 @@ use std::{env, fs};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
-/// A package that shares dependencies with guests that turn on `std` in them, and is built without: one run of
+/// Packages that share dependencies with guests that turn on `std` in them, and are built without: one run of
 /// cargo has one set of features.
-const WITHOUT_STD: &str = "evm-compiler";
+const WITHOUT_STD: [&str; 4] = ["engine", "engine-wasm-in-wasm", "evm-compiler", "evm-precompiles"];
+
+/// Crates of the host's workspace that guests are made from.
+const SHARED: [&str; 3] = ["contracts/engine-abi", "evm-to-wasm", "evm-to-wasm/parent"];
 
 /// What an outer cargo, a clippy or a coverage run sets for the host's compiler, and what cargo tells this
 /// script about its own package. A guest built with it would differ from the same guest built without.
@@ -45,8 +48,11 @@ fn build() -> Result<(), String> {
     build_text_modules(&here.join("wat"), &out)?;
     write_list_of_hostile_modules(&here.join("hostile"), &out)?;
     watch_sources(&here.join("guests"))?;
-    // `evm-compiler` is a guest around it.
-    println!("cargo::rerun-if-changed={}", repository(&here)?.join("evm-to-wasm/src").display());
+    for folder in SHARED {
+        let folder = repository(&here)?.join(folder);
+        println!("cargo::rerun-if-changed={}", folder.join("Cargo.toml").display());
+        println!("cargo::rerun-if-changed={}", folder.join("src").display());
+    }
     ensure_target()?;
     build_packages(&here.join("guests"), repository(&here)?, &out)
 }
@@ -95,9 +101,11 @@ fn repository(contracts: &Path) -> Result<&Path, String> {
 
 fn build_packages(guests: &Path, repository: &Path, out: &Path) -> Result<(), String> {
     let target = out.join("guests");
-    let except = format!("--exclude={WITHOUT_STD}");
-    run_cargo(guests, repository, &target, &["--workspace", &except])?;
-    run_cargo(guests, repository, &target, &["--package", WITHOUT_STD])?;
+    let except = WITHOUT_STD.map(|name| ["--exclude", name]);
+    let others = [["--workspace"].as_slice(), except.as_flattened()].concat();
+    run_cargo(guests, repository, &target, &others)?;
+    let packages = WITHOUT_STD.map(|name| ["--package", name]);
+    run_cargo(guests, repository, &target, packages.as_flattened())?;
     let built = target.join(TARGET).join("release");
     for folder in [built.clone(), built.join("examples")] {
         for path in entries(&folder)? {

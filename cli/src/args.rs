@@ -118,6 +118,22 @@ pub(crate) enum BenchVerb {
         #[arg(long, value_name = "LOOPS", value_delimiter = ',', default_values_t = [1_u64, 100, 1_000, 10_000, 20_000], value_parser = clap::value_parser!(u64).range(0..=u64::from(u32::MAX)))]
         loops: Vec<u64>,
     },
+    /// Ethereum's contracts inside an engine contract: interpreted, compiled, compiled and interpreted, by hand
+    #[command(after_long_help = EVM_JSON)]
+    Evm {
+        /// Timed runs of each row; fewer where they would take more than seconds
+        #[arg(long, default_value_t = 21, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        runs: u32,
+        /// Only workloads whose names contain this
+        #[arg(long, value_name = "TEXT")]
+        filter: Option<String>,
+        /// Engines of the host, separated by commas
+        #[arg(long, value_name = "ENGINE", value_delimiter = ',', value_parser = engine, default_values_t = [EngineKind::Cranelift, EngineKind::Wasmi])]
+        engine: Vec<EngineKind>,
+        /// Write Markdown and charts into this folder
+        #[arg(long, value_name = "DIR")]
+        report: Option<PathBuf>,
+    },
 }
 
 /// Which method of which module, with which input, on which engine.
@@ -155,7 +171,7 @@ fn engine(text: &str) -> Result<EngineKind, String> {
     text.parse()
 }
 
-fn account(text: &str) -> Result<AccountId, String> {
+pub(crate) fn account(text: &str) -> Result<AccountId, String> {
     text.parse().map_err(|error: near_account_id::ParseAccountError| {
         format!("{error}; an account id is like `alice.near`")
     })
@@ -218,7 +234,7 @@ A receipt: {\"id\",\"predecessor\",\"receiver\",\"block_height\",
   \"status\":{\"SuccessValue\":base64}|{\"SuccessReceiptId\":id}|{\"Failure\":{\"code\",\"message\",\"action_index\"}},
   \"gas_burnt\",\"gas_vm\",\"fees\":[{\"name\",\"gas\"}],\"tokens_burnt\",\"logs\":[..]}
 A tree: {\"namespace\",\"visibility\",\"method\",\"ending\":\"returned\"|\"failed\"|\"closed\",\"error\":null|text,
-  \"gas_burnt\",\"gas_used\",\"loading\",\"wasm\",\"host\":[{\"name\",\"calls\",\"gas\"}],\"yields\",\"reverted_logs\":[..],
+  \"gas_burnt\",\"gas_used\",\"loading\",\"wasm\",\"memory\",\"host\":[{\"name\",\"calls\",\"gas\"}],\"yields\",\"reverted_logs\":[..],
   \"callees\":[tree..]}; burnt and used include the callees, the rest is of the frame alone.
 `other_receipts` is there if receipts of earlier transactions ran too: yields that were resumed or expired.
 The exit code is 1 also if the promise that the root call returned failed.";
@@ -238,6 +254,20 @@ parent that calls the same module as a private one, `wasm_in_wasm` a contract th
 Results are checked, and gas has to be equal on every engine. Times are of views, warm.
 --json: {\"rows\":[{\"mode\",\"engine\",\"loops\",\"gas_vm\",\"gas_receipt\",\"gas_total\",
   \"nanos_median\",\"nanos_min\",\"nanos_max\",\"runs\"}]}";
+
+const EVM_JSON: &str = "\
+One signed transaction (two for erc20_approve_transfer_from) through `submit` of the engine contract, in each mode:
+`interpreted` by revm in the contract, `compiled` to private modules beside it, `compiled_wasm_in_wasm` the same modules
+interpreted by wasmi in the contract, `handwritten` a private module in Rust (cpu_ram_soak alone). Success, output, EVM
+gas and logs have to be revm's own, the state left has to be the same in each mode, gas on each engine.
+hash_10k, erc20_13m and snailtracer are revmc's fixtures, in bench/fixtures of the folder that COTENANT_EVM_VECTORS names.
+--json: {\"rows\":[{\"workload\",\"mode\",\"engine\",\"near_gas\",\"near_gas_wasm\",\"near_gas_host\",\"near_gas_crypto\",
+  \"near_gas_sync\",\"near_gas_loading\",\"near_gas_fees\",\"evm_gas\",\"yields\",\"nanos_median\",\"nanos_min\",\"nanos_max\",
+  \"runs\",\"evm_gas_per_300_tgas\",\"evm_gas_per_1000_tgas\",\"over_limit\"}],
+  \"ratios\":[{\"workload\",\"engine\",\"over\":mode,\"under\":mode,\"execution_gas\",\"near_gas\",\"evm_gas_per_300_tgas\",\"nanos\"}]}
+`near_gas` is the receipt's, and the sum of its parts; execution gas is wasm, sync and crypto. `near_gas_crypto` is what
+functions of the host hash and precompile for EVM frames, reading the hashes included; modules hash for themselves.
+The sender's recovery is in `near_gas_host`. Rows that are `over_limit` ran under a raised gas limit at the same prices.";
 
 #[cfg(test)]
 mod tests {

@@ -74,6 +74,7 @@ pub(crate) struct TreeReport {
     pub(crate) gas_used: u64,
     pub(crate) loading: u64,
     pub(crate) wasm: u64,
+    pub(crate) memory: u64,
     pub(crate) host: Vec<HostReport>,
     pub(crate) yields: u64,
     pub(crate) reverted_logs: Vec<String>,
@@ -180,6 +181,7 @@ impl TreeReport {
             gas_used: node.gas_used,
             loading: node.split.loading,
             wasm: node.split.wasm,
+            memory: node.split.memory,
             host: host
                 .map(|(name, host)| HostReport { name, calls: host.calls, gas: host.gas })
                 .collect(),

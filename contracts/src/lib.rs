@@ -61,6 +61,12 @@ modules! {
     hasher,
     /// Public, bare: interprets a private module with wasmi.
     wasm_in_wasm,
+    /// Public, bare: an Ethereum chain, with contracts as its private modules.
+    engine,
+    /// Public, bare: the same engine, in which wasmi interprets the modules of contracts.
+    engine_wasm_in_wasm,
+    /// Private, requires `crypto`: the large precompiles of [`engine`].
+    evm_precompiles,
     /// Private: compiles EVM code, as `evm_to_wasm::compile` does.
     evm_compiler,
 }
@@ -77,6 +83,7 @@ pub const PRIVATE: &[(&str, Option<&str>)] = &[
     ("nested_caller", Some("nested")),
     ("logger", Some("log")),
     ("hasher", Some("crypto")),
+    ("evm_precompiles", Some("crypto")),
     ("evm_compiler", None),
 ];
 

@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 
 use crate::blocks::Blocks;
 use crate::dominators::Dominators;
-use crate::graph::Graph;
+use crate::graph::{Graph, Jump};
 
 /// Rounds of making more nodes dispatched, before all of them are.
 const ROUNDS: usize = 24;
@@ -21,6 +21,8 @@ const ROUNDS: usize = 24;
 pub const WINDOW_MAX: i32 = 40;
 /// No node.
 pub const NONE: u32 = u32::MAX;
+/// All entries of the stack.
+pub const ALL: u32 = u32::MAX;
 
 /// Limits on parts.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +53,8 @@ pub struct Flow {
     /// Lowest entry that is not in memory at a node's entry, relative to the entry of its head: below it
     /// every entry is at home. At most `height`.
     pub floor: Vec<i32>,
+    /// Entries from the top that may be read at a node's entry or later; [`ALL`] if nothing is known.
+    pub reads: Vec<u32>,
     /// Predecessors by edges that need no dispatcher.
     pub predecessors: Vec<Vec<u32>>,
     /// Whether a node is the target of an edge from a node that it dominates.
@@ -85,7 +89,37 @@ impl Flow {
                 break;
             }
         }
+        flow.find_reads(blocks, graph);
         flow
+    }
+
+    /// How much of the stack is read before the frame ends. Whatever comes to a dynamic jump may read all.
+    fn find_reads(&mut self, blocks: &Blocks<'_>, graph: &Graph) {
+        self.reads = alloc::vec![0; graph.nodes.len()];
+        for round in 0.. {
+            let mut changed = false;
+            for node in self.order.iter().rev() {
+                let shape = &graph.nodes[*node as usize];
+                let block = &blocks.blocks[shape.block as usize];
+                let dynamic = matches!(shape.jump, Some(Jump::Among(_) | Jump::Anywhere));
+                let mut reads = u32::from(block.need);
+                for edge in shape.edges() {
+                    let there = self.reads[edge.node as usize];
+                    let here = (i64::from(there) - i64::from(block.net)).max(0) as u32;
+                    reads = reads.max(if there == ALL { ALL } else { here });
+                }
+                if dynamic || reads > 1024 || round > 32 {
+                    reads = ALL;
+                }
+                if self.reads[*node as usize] < reads {
+                    self.reads[*node as usize] = reads;
+                    changed = true;
+                }
+            }
+            if !changed {
+                break;
+            }
+        }
     }
 
     /// Whether `a` comes before `b`.

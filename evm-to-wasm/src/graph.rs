@@ -60,6 +60,15 @@ impl Node {
     }
 }
 
+/// Why there is no graph: jumps of one node lead to several copies.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mixed {
+    /// Blocks that had better call functions that are not copied.
+    pub callers: Vec<u32>,
+    /// Functions that had better not be copied.
+    pub functions: Vec<u32>,
+}
+
 /// The control-flow graph.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
@@ -73,8 +82,8 @@ impl Graph {
     /// One node for each copy of a block that the analysis reached.
     ///
     /// # Errors
-    /// Ways lead to several copies of a block: the functions that had better not be copied.
-    pub fn new(blocks: &Blocks<'_>, analysis: &Analysis) -> Result<Self, Vec<u32>> {
+    /// A jump leads to several copies of a block.
+    pub fn new(blocks: &Blocks<'_>, analysis: &Analysis) -> Result<Self, Mixed> {
         let mut reached: Vec<(u32, &[u32])> =
             analysis.states.iter().map(|state| (state.block, state.copy.as_slice())).collect();
         reached.sort_unstable();
@@ -107,7 +116,7 @@ impl Graph {
                 .filter_map(|returns| analysis.copied_for.get(returns).copied())
                 .collect::<Vec<u32>>()
         };
-        let mut mixed: Vec<u32> = Vec::new();
+        let mut mixed = Mixed::default();
         let mut jumps: Vec<Option<Vec<Edge>>> = alloc::vec![Some(Vec::new()); nodes.len()];
         for (state, place) in analysis.states.iter().zip(&place_of) {
             let place = *place as usize;
@@ -120,7 +129,7 @@ impl Graph {
                 let pc = blocks.blocks[target.block as usize].pc;
                 let fall = Edge { pc, node: place_of[next as usize], gas: target.gas };
                 if node.fall.is_some_and(|other| other != fall) {
-                    mixed.extend(functions_of(state.copy.as_slice()));
+                    mixed.functions.extend(functions_of(state.copy.as_slice()));
                 }
                 node.fall = Some(fall);
             }
@@ -162,11 +171,11 @@ impl Graph {
                         [] => Jump::Nowhere,
                         [edge] => Jump::Static(*edge),
                         _ => {
-                            for edge in edges.iter().filter(|edge| !land(**edge)) {
+                            if edges.iter().any(|edge| !land(*edge)) {
                                 let copy = reached[place].1;
-                                mixed.extend(functions_of(copy));
+                                mixed.functions.extend(functions_of(copy));
                                 if copy.is_empty() {
-                                    mixed.push(reached[edge.node as usize].0);
+                                    mixed.callers.push(nodes[place].block);
                                 }
                             }
                             Jump::Among(edges)
@@ -191,6 +200,6 @@ impl Graph {
         for edge in landings.values() {
             nodes[edge.node as usize].dispatched = true;
         }
-        if mixed.is_empty() { Ok(Self { nodes, landings }) } else { Err(mixed) }
+        if mixed == Mixed::default() { Ok(Self { nodes, landings }) } else { Err(mixed) }
     }
 }

@@ -28,7 +28,7 @@ use crate::{COMPILER_VERSION, Compiled, Fork, Options, Report};
 const BODY_BYTES_MAX: usize = 144 * 1024;
 
 /// Rounds of copying fewer functions, before none is copied.
-const COPYING_ROUNDS: u32 = 6;
+const COPYING_ROUNDS: u32 = 10;
 
 /// What the custom section `evm` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, borsh::BorshDeserialize)]
@@ -81,7 +81,7 @@ fn shape(blocks: &Blocks<'_>) -> Graph {
     for _ in 0..COPYING_ROUNDS {
         match analyse(blocks, &functions).map(|analysis| Graph::new(blocks, &analysis)) {
             Some(Ok(graph)) => return graph,
-            Some(Err(mixed)) if functions.copy_no_more(&mixed) => {}
+            Some(Err(mixed)) if functions.copy_less(&mixed) => {}
             _ => break,
         }
     }

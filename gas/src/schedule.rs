@@ -10,6 +10,7 @@ use std::sync::{Arc, LazyLock};
 use near_parameters::{
     ActionCosts, ExtCosts, RuntimeConfig, RuntimeConfigStore, RuntimeFeesConfig, vm,
 };
+use near_primitives_core::types::Gas;
 use sha2::{Digest, Sha256};
 
 use crate::meter::INSTRUMENTER_VERSION;
@@ -77,6 +78,17 @@ impl Schedule {
             runtime,
             sync: SyncCosts::CURRENT,
         }))
+    }
+
+    /// The same prices with other limits: gas of a call and of a transaction, and bytes of a transaction. To measure
+    /// what a chain would not run.
+    #[must_use]
+    pub fn with_limits(&self, gas_max: u64, transaction_bytes_max: u64) -> Arc<Schedule> {
+        let mut vm = (*self.vm).clone();
+        vm.limit_config.max_transaction_size = transaction_bytes_max;
+        vm.limit_config.max_gas_burnt = Gas::from_gas(gas_max);
+        vm.limit_config.max_total_prepaid_gas = Gas::from_gas(gas_max);
+        Arc::new(Schedule { vm: Arc::new(vm), ..self.clone() })
     }
 
     /// SHA-256 of everything here that can change metered code or an amount of gas, and of the version of

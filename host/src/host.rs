@@ -165,8 +165,20 @@ impl Host {
     /// No such protocol.
     pub fn in_memory(options: &Options) -> Result<Self, HostError> {
         let schedule = Schedule::for_protocol(options.protocol.unwrap_or(88))?;
+        Self::in_memory_with(schedule, &options.engines)
+    }
+
+    /// A host in memory with prices and limits that need not be those of a protocol version.
+    ///
+    /// # Errors
+    /// The host failed.
+    pub fn in_memory_with(
+        schedule: Arc<Schedule>,
+        engines: &[EngineKind],
+    ) -> Result<Self, HostError> {
+        let options = Options { protocol: Some(schedule.protocol), engines: engines.to_vec() };
         let store = Arc::new(MemoryStore::new(schedule.protocol)?);
-        Self::with(store, schedule, options, Box::new(MemoryArtifacts::default()))
+        Self::with(store, schedule, &options, Box::new(MemoryArtifacts::default()))
     }
 
     /// A host with its home in a folder, which is created at first use.

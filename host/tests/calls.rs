@@ -3,6 +3,7 @@
 use cotenant_host::engine::EngineKind;
 use cotenant_host::runtime::{Status, TransactionOutcome};
 use cotenant_host::{Call, Host, Options};
+use cotenant_submodules::calls::{CallNode, GasPart};
 use cotenant_submodules::{ModuleId, Visibility};
 
 fn id(text: &str) -> ModuleId {
@@ -159,4 +160,37 @@ fn a_private_module_cannot_be_called_from_outside() {
         outcome.root().unwrap().executions[0].abort.as_ref().unwrap().code,
         "HostError.PrivateModule"
     );
+}
+
+fn adds_up(node: &CallNode, what: &str) {
+    let callees: u64 = node.callees.iter().map(|callee| callee.gas_burnt).sum();
+    assert_eq!(node.own_profile().total() + callees, node.gas_burnt, "{what}: {node:#?}");
+    assert_eq!(node.profile().total(), node.gas_burnt, "{what}");
+    node.callees.iter().for_each(|callee| adds_up(callee, what));
+}
+
+#[test]
+fn what_gas_was_spent_on_adds_up_wherever_it_ends() {
+    let host = host(&[
+        ("alice.near", Visibility::Public, PARENT),
+        ("alice.near:sub", Visibility::Private, SUB),
+    ]);
+    for method in ["run", "yields", "traps"] {
+        let call = Call::new(id("alice.near"), method).args("abcdef");
+        let full = everywhere(&host, &call).root().unwrap().profile();
+        for part in [GasPart::Wasm, GasPart::Sync, GasPart::Loading, GasPart::Fees] {
+            assert!(full.part(part) > 0, "{method}: {full:?}");
+        }
+        assert_eq!(full.part(GasPart::Crypto), 0);
+        let vm = full.total() - full.part(GasPart::Fees);
+        for step in 0..=20 {
+            let gas = (vm / 20 * step).max(1);
+            let outcome = host.call(&call.clone().gas(gas)).unwrap();
+            let root = outcome.root().unwrap();
+            let what = format!("{method} with {gas} of {vm}");
+            adds_up(&root.executions[0].tree, &what);
+            assert_eq!(root.profile().total(), root.gas_burnt, "{what}");
+            assert_eq!(root.executions[0].tree.profile().total(), root.gas_vm, "{what}");
+        }
+    }
 }

@@ -169,7 +169,7 @@ fn times(runs: u32, mut run: impl FnMut() -> Result<u64>) -> Result<Vec<u64>> {
 }
 
 /// The median of sorted times.
-fn median(nanos: &[u64]) -> u64 {
+pub(super) fn median(nanos: &[u64]) -> u64 {
     let middle = nanos.len() / 2;
     match (nanos.len() % 2, nanos.get(middle)) {
         (1, Some(median)) => *median,

@@ -3,6 +3,7 @@
 //! Takes loops and runs; gives gas, wall time and their ratios. Every result is checked, and gas has to be
 //! the same on every engine. What needs near-vm-runner's own runner is in the `benches/` crate.
 
+pub(crate) mod evm;
 mod measure;
 mod print;
 

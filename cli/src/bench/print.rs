@@ -133,6 +133,9 @@ fn part(table: &mut comfy_table::Table, frame: &str, node: &TreeReport) {
     };
     add("loading", String::new(), node.loading);
     add("Wasm instructions", String::new(), node.wasm);
+    if node.memory > 0 {
+        add("memory", String::new(), node.memory);
+    }
     for host in &node.host {
         add(host.name, host.calls.to_string(), host.gas);
     }

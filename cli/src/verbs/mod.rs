@@ -42,9 +42,18 @@ pub(crate) fn run(cli: Cli, console: &Console) -> Result<Exit> {
         }
         Verb::View { target } => view::run(&target, global, console),
         Verb::Abi => abi::run(global, console),
-        Verb::Evm { what } => evm::run(what, console),
+        Verb::Evm { what } => evm::run(what, global, console),
         Verb::Bench { what: BenchVerb::Soak { runs, loops } } => {
             bench::soak(runs, &loops, global.protocol, console)
+        }
+        Verb::Bench { what: BenchVerb::Evm { runs, filter, engine, report } } => {
+            let options = bench::evm::Options {
+                runs,
+                filter: filter.as_deref(),
+                engines: &engine,
+                report: report.as_deref(),
+            };
+            bench::evm::run(&options, console)
         }
     }
 }

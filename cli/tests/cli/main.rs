@@ -6,8 +6,10 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 mod bad_input;
+mod bench_evm;
 mod evm;
 mod verbs;
+mod verify;
 
 /// A folder with a home in it.
 struct Folder(TempDir);

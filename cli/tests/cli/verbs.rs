@@ -91,6 +91,7 @@ fn reports_have_the_documented_fields() {
         "gas_used",
         "loading",
         "wasm",
+        "memory",
         "host",
         "yields",
         "reverted_logs",

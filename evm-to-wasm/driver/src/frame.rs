@@ -1,134 +1,23 @@
-//! One frame of the EVM that runs as a module, from its input to its result.
+//! Who speaks for a frame: a module on the transaction's session, or the reference module of the tests.
 
-use crate::counts::{Counts, FrameFault};
-use crate::effects::{to_address, to_word};
 use crate::modules::{METHOD, Modules};
 use crate::reference::{ReferenceModule, Said};
-use crate::serve::{EthContext, Parent, Served, message};
 use cotenant_host::HostFault;
-use cotenant_host::exec::{Live, Progress, Session, SessionError};
+use cotenant_host::exec::{Live, Progress as HostProgress, Session, SessionError};
 use cotenant_submodules::Namespace;
-use evm_to_wasm::abi::{
-    self, Answer, BlockEnvironment, CALLDATA_PADDING, FRAME_ABI_VERSION, FrameInput,
-    TransactionEnvironment,
-};
-use revm::context_interface::{ContextTr, Transaction};
-use revm::database_interface::Database;
-use revm::interpreter::interpreter::EthInterpreter;
-use revm::interpreter::{
-    FrameInput as RevmFrameInput, Host, InstructionResult, Interpreter, InterpreterAction,
-};
+use evm_parent::{FrameFault, LiveModule, Progress};
+use revm::primitives::Bytes;
 use revm::primitives::hardfork::SpecId;
-use revm::primitives::{Bytes, U256};
-
-/// Gas of a frame, at most: the ABI's gas is below 2^63.
-pub(crate) const FRAME_GAS_MAX: u64 = i64::MAX as u64;
-
-/// What every frame of a transaction is told alike.
-#[derive(Clone, Debug)]
-pub(crate) struct Environment {
-    block: BlockEnvironment,
-    transaction: TransactionEnvironment,
-    blob_hashes: u32,
-    /// Blob hashes, and the padding before calldata.
-    words: Vec<u8>,
-}
-
-/// A frame that has begun.
-pub(crate) struct LiveFrame {
-    speaker: Speaker,
-    waits_for: Waiting,
-}
 
 /// Who speaks for a frame.
-enum Speaker {
+pub(crate) enum Speaker {
+    /// A module.
     Module(Live),
+    /// revm's interpreter.
     Reference(Box<ReferenceModule>),
 }
 
 impl Speaker {
-    fn resume(&mut self, bytes: Vec<u8>) -> Result<Progress, Stopped> {
-        match self {
-            Self::Module(live) => live.resume(bytes).map_err(|error| match error {
-                SessionError::Host(fault) => Stopped::Host(fault),
-                error => Stopped::Fault(FrameFault::Refused(error)),
-            }),
-            Self::Reference(module) => match module.resume(&bytes) {
-                Ok(Said::Yielded(bytes)) => Ok(Progress::Yielded(bytes)),
-                Ok(Said::Done(bytes)) => Ok(Progress::Done(bytes)),
-                Err(error) => Err(Stopped::Fault(FrameFault::Misunderstood(error))),
-            },
-        }
-    }
-}
-
-/// Why a frame said nothing.
-enum Stopped {
-    Fault(FrameFault),
-    Host(HostFault),
-}
-
-/// What a frame is resumed with next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Waiting {
-    Input,
-    Call,
-    Create,
-}
-
-impl Environment {
-    /// What a context tells of its block and its transaction.
-    pub(crate) fn of<DB: Database>(context: &EthContext<DB>) -> Self {
-        // Chain ids and gas limits of blocks are numbers of 64 bits in revm.
-        let small = |value: U256| u64::try_from(value).unwrap_or(u64::MAX);
-        let prevrandao = context.prevrandao().unwrap_or_else(|| context.difficulty());
-        let block = BlockEnvironment {
-            number: to_word(context.block_number()),
-            timestamp: to_word(context.timestamp()),
-            prevrandao: to_word(prevrandao),
-            base_fee: to_word(context.basefee()),
-            blob_base_fee: to_word(context.blob_gasprice()),
-            gas_limit: small(context.gas_limit()),
-            chain_id: small(context.chain_id()),
-            coinbase: to_address(context.beneficiary()),
-        };
-        let transaction = TransactionEnvironment {
-            gas_price: to_word(context.effective_gas_price()),
-            origin: to_address(Host::caller(context)),
-        };
-        let hashes = context.tx().blob_versioned_hashes();
-        let words = hashes.iter().flat_map(|hash| abi::word(hash.0));
-        let mut hashes: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
-        let blob_hashes = u32::try_from(hashes.len() / 32).unwrap_or(u32::MAX);
-        hashes.extend([0; CALLDATA_PADDING]);
-        Self { block, transaction, blob_hashes, words: hashes }
-    }
-
-    /// The first message to a frame.
-    fn input<DB: Database>(
-        &self,
-        interpreter: &Interpreter<EthInterpreter>,
-        context: &EthContext<DB>,
-    ) -> Vec<u8> {
-        let input = &interpreter.input;
-        let calldata = input.input.as_bytes(context);
-        let head = FrameInput {
-            version: FRAME_ABI_VERSION,
-            is_static: u32::from(interpreter.runtime_flag.is_static),
-            gas: interpreter.gas.remaining(),
-            value: to_word(input.call_value),
-            block: self.block,
-            transaction: self.transaction,
-            address: to_address(input.target_address),
-            caller: to_address(input.caller_address),
-            blob_hashes: self.blob_hashes,
-            calldata_bytes: u32::try_from(calldata.len()).unwrap_or(u32::MAX),
-        };
-        message(&head, &self.words, &calldata)
-    }
-}
-
-impl LiveFrame {
     /// Opens a module; nothing of it runs yet.
     pub(crate) fn open(
         session: &Session,
@@ -136,112 +25,51 @@ impl LiveFrame {
         namespace: &Namespace,
     ) -> Result<Self, SessionError> {
         // Gas 0 is all that the session has.
-        let live = session.open(namespace, METHOD, 0, modules.grants())?;
-        Ok(Self { speaker: Speaker::Module(live), waits_for: Waiting::Input })
+        Ok(Self::Module(session.open(namespace, METHOD, 0, modules.grants())?))
     }
 
     /// A frame without a module, for which revm's interpreter speaks.
     pub(crate) fn reference(code: Bytes, spec: SpecId) -> Self {
-        let module = Box::new(ReferenceModule::new(code, spec));
-        Self { speaker: Speaker::Reference(module), waits_for: Waiting::Input }
-    }
-
-    /// Whether a module runs it.
-    pub(crate) fn is_module(&self) -> bool {
-        matches!(self.speaker, Speaker::Module(_))
-    }
-
-    /// The input of a frame without gas and without anything else.
-    pub(crate) fn input_without_gas() -> Vec<u8> {
-        let head = FrameInput { version: FRAME_ABI_VERSION, ..FrameInput::default() };
-        message(&head, &[0; CALLDATA_PADDING], &[])
+        Self::Reference(Box::new(ReferenceModule::new(code, spec)))
     }
 
     /// Starts the module with an input and lets nothing come of it.
     pub(crate) fn run_dry(mut self, input: Vec<u8>) -> Result<(), HostFault> {
-        match self.speaker.resume(input) {
-            Err(Stopped::Host(fault)) => Err(fault),
-            Ok(_) | Err(Stopped::Fault(_)) => Ok(()),
-        }
-    }
-
-    /// Runs the frame until it wants another one to run or ends.
-    ///
-    /// # Errors
-    /// The host failed. What the module does wrong ends its frame exceptionally and is counted.
-    pub(crate) fn run<DB: Database>(
-        &mut self,
-        parent: &mut Parent<'_, DB>,
-        environment: &Environment,
-        counts: &mut Counts,
-    ) -> Result<InterpreterAction, HostFault> {
-        let mut bytes = match self.waits_for {
-            Waiting::Input => environment.input(parent.interpreter, parent.host),
-            Waiting::Call => message_of_call(parent.interpreter),
-            Waiting::Create => message_of_create(parent.interpreter),
-        };
-        loop {
-            let served = match self.speaker.resume(bytes) {
-                Ok(Progress::Yielded(request)) => {
-                    counts.yields += 1;
-                    parent.yielded(&request)
-                }
-                Ok(Progress::Done(result)) => parent.returned(&result).map(Served::End),
-                Ok(Progress::Failed(error)) => Err(FrameFault::Failed(error)),
-                Err(Stopped::Host(fault)) => return Err(fault),
-                Err(Stopped::Fault(fault)) => Err(fault),
-            };
-            match served {
-                Ok(Served::Answer(answer)) => bytes = answer,
-                Ok(Served::Child(child)) => {
-                    self.waits_for = match &child {
-                        RevmFrameInput::Create(_) => Waiting::Create,
-                        _ => Waiting::Call,
-                    };
-                    return Ok(InterpreterAction::NewFrame(child));
-                }
-                Ok(Served::End(action)) => return Ok(action),
-                Err(fault) => return Ok(failed(parent, counts, &fault)),
-            }
+        match self.resume(input) {
+            Err(fault) => Err(HostFault::Bug(fault)),
+            Ok(_) => Ok(()),
         }
     }
 }
 
-/// Ends a frame whose module is at fault.
-pub(crate) fn failed<DB: Database>(
-    parent: &mut Parent<'_, DB>,
-    counts: &mut Counts,
-    fault: &FrameFault,
-) -> InterpreterAction {
-    counts.fault(fault);
-    parent.ended(InstructionResult::OpcodeNotFound, Bytes::new())
+impl LiveModule for Speaker {
+    type Bytes = Vec<u8>;
+
+    fn resume(&mut self, bytes: Vec<u8>) -> Result<Progress<Vec<u8>>, String> {
+        match self {
+            Self::Module(live) => match live.resume(bytes) {
+                Ok(HostProgress::Yielded(bytes)) => Ok(Progress::Yielded(bytes)),
+                Ok(HostProgress::Done(bytes)) => Ok(Progress::Done(bytes)),
+                Ok(HostProgress::Failed(error)) => {
+                    Ok(Progress::Failed(FrameFault::Failed { reason: error.to_string() }))
+                }
+                Err(SessionError::Host(fault)) => Err(fault.to_string()),
+                Err(error) => Ok(Progress::Failed(refused(&error))),
+            },
+            Self::Reference(module) => Ok(match module.resume(&bytes) {
+                Ok(Said::Yielded(bytes)) => Progress::Yielded(bytes),
+                Ok(Said::Done(bytes)) => Progress::Done(bytes),
+                Err(error) => Progress::Failed(FrameFault::Failed { reason: error.to_string() }),
+            }),
+        }
+    }
+
+    fn is_compiled(&self) -> bool {
+        matches!(self, Self::Module(_))
+    }
 }
 
-/// What the callee gave, as revm left it in the caller's interpreter.
-fn message_of_call(interpreter: &mut Interpreter<EthInterpreter>) -> Vec<u8> {
-    let success = pop(interpreter);
-    let data = interpreter.return_data.0.as_ref();
-    let head = Answer::Returned {
-        success: u32::from(!success.is_zero()),
-        gas_left: interpreter.gas.remaining(),
-        data_bytes: u32::try_from(data.len()).unwrap_or(u32::MAX),
-    };
-    message(&head, &[], data)
-}
-
-/// What a creation gave, as revm left it in the creator's interpreter.
-fn message_of_create(interpreter: &mut Interpreter<EthInterpreter>) -> Vec<u8> {
-    let address = to_word(pop(interpreter));
-    let data = interpreter.return_data.0.as_ref();
-    let head = Answer::Created {
-        address,
-        gas_left: interpreter.gas.remaining(),
-        data_bytes: u32::try_from(data.len()).unwrap_or(u32::MAX),
-    };
-    message(&head, &[], data)
-}
-
-/// The word that revm pushed for the frame that ended. Nobody else uses the stack of a compiled frame.
-fn pop(interpreter: &mut Interpreter<EthInterpreter>) -> U256 {
-    interpreter.stack.pop().unwrap_or_default()
+/// The host refused to open or resume a module.
+pub(crate) fn refused(error: &SessionError) -> FrameFault {
+    FrameFault::Refused { reason: error.to_string() }
 }

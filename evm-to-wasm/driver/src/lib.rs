@@ -6,24 +6,23 @@
 //! it is first seen, init code too. Never true here: a module that is trusted with anything but its own frame,
 //! or a frame of the EVM that is a frame of this thread's native stack.
 //!
-//! [`statetest`] runs Ethereum's state tests this way, [`mod@bench`] measures.
+//! [`statetest`] runs Ethereum's state tests this way, [`mod@bench`] measures, [`workloads`] are what is measured of
+//! the contracts of `contracts/evm`.
 #![forbid(unsafe_code)]
 
 pub mod bench;
 pub mod compare;
 mod counts;
-mod effects;
 mod evm;
 mod frame;
 mod modules;
 mod reference;
-mod serve;
 pub mod statetest;
+pub mod workloads;
 mod world;
 
-pub use counts::{BadAnswer, Counts, FrameFault, Malformed};
+pub use counts::{BadAnswer, Counts};
 pub use evm::{CompiledEvm, EthContext};
-pub use modules::{
-    CompiledModule, ModuleError, ModuleOptions, Modules, Prices, fork_of, spec_of_fork,
-};
+pub use evm_parent::{FrameFault, Malformed, fork_of, spec_of_fork};
+pub use modules::{CompiledModule, ModuleError, ModuleOptions, Modules, Prices};
 pub use world::{Ran, World};

@@ -16,7 +16,6 @@ use near_account_id::AccountId;
 use near_parameters::cost::ParameterCost;
 use near_primitives_core::hash::CryptoHash;
 use revm::primitives::B256;
-use revm::primitives::hardfork::SpecId;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -125,25 +124,6 @@ impl ArtifactStore for NoArtifacts {
 
     fn artifact(&self, _: &ArtifactKey) -> Result<Option<Artifact>, HostFault> {
         Ok(None)
-    }
-}
-
-/// The fork of the compiler for revm's; `None` for one that it does not have.
-pub fn fork_of(spec: SpecId) -> Option<Fork> {
-    match spec {
-        SpecId::CANCUN => Some(Fork::Cancun),
-        SpecId::PRAGUE => Some(Fork::Prague),
-        SpecId::OSAKA => Some(Fork::Osaka),
-        _ => None,
-    }
-}
-
-/// revm's fork for one of the compiler's.
-pub fn spec_of_fork(fork: Fork) -> SpecId {
-    match fork {
-        Fork::Cancun => SpecId::CANCUN,
-        Fork::Prague => SpecId::PRAGUE,
-        Fork::Osaka => SpecId::OSAKA,
     }
 }
 

@@ -7,6 +7,7 @@
 use alloc::vec::Vec;
 
 use crate::blocks::{Blocks, End};
+use crate::graph::Mixed;
 use crate::opcode::{Op, arity};
 
 /// Instructions of a function with a copy at each call, with those of the functions that it calls.
@@ -23,6 +24,8 @@ pub struct Functions {
     pub shared: Vec<bool>,
     /// Whether each call of the function gets a copy of it.
     pub copied: Vec<bool>,
+    /// Whether the block calls no copies: where it returns to is not known in it.
+    pub plain: Vec<bool>,
 }
 
 /// What a block does to the stack that matters for jumps.
@@ -52,7 +55,7 @@ impl Functions {
         let shared: Vec<bool> =
             (0..count).map(|block| jumps[block] > 1 && !closed[block]).collect();
         let copied = copied(blocks, &locals, &closed, &shared, &jumps);
-        Self { closed, shared, copied }
+        Self { closed, shared, copied, plain: alloc::vec![false; count] }
     }
 
     /// Whether there is any function to copy.
@@ -60,11 +63,16 @@ impl Functions {
         self.copied.contains(&true)
     }
 
-    /// Copies the functions at these blocks no more; whether any was.
-    pub fn copy_no_more(&mut self, blocks: &[u32]) -> bool {
-        blocks.iter().fold(false, |any, block| {
-            core::mem::replace(&mut self.copied[*block as usize], false) || any
-        })
+    /// Copies fewer; whether that changes anything.
+    pub fn copy_less(&mut self, mixed: &Mixed) -> bool {
+        let mut less = false;
+        for function in &mixed.functions {
+            less |= core::mem::replace(&mut self.copied[*function as usize], false);
+        }
+        for caller in &mixed.callers {
+            less |= !core::mem::replace(&mut self.plain[*caller as usize], true);
+        }
+        less
     }
 
     /// Copies none.

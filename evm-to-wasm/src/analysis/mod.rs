@@ -595,9 +595,15 @@ impl<'a, 'b> Interpreter<'a, 'b> {
             _ => None,
         });
         let Some((place, returns)) = found else { return shape };
-        if shape.in_copy() || self.functions.copied[target.block as usize] {
+        let plain = self.functions.plain[self.states[self.index as usize].block as usize];
+        if shape.in_copy() || (self.functions.copied[target.block as usize] && !plain) {
+            // What a copy calls is part of it.
+            let outer = shape.entries.iter().find_map(|entry| match entry {
+                Known::Copied(returns) => self.copied_for.get(returns).copied(),
+                _ => None,
+            });
             shape.entries[place] = Known::Copied(returns);
-            self.copied_for.insert(returns, target.block);
+            self.copied_for.insert(returns, outer.unwrap_or(target.block));
             return shape;
         }
         // Above it another return address would lose its tail.

@@ -8,7 +8,7 @@ use super::emitter::{Callee, DONE, Emitter, GAS, ID, Label, STACK};
 use super::places::{Place, phi_operand, spilled};
 use super::script::Step;
 use crate::blocks::End;
-use crate::flow::Flow;
+use crate::flow::{ALL, Flow};
 use crate::graph::{Edge, Graph, Jump};
 use crate::ir::V;
 use crate::runtime::Function;
@@ -128,7 +128,7 @@ impl Emitter<'_> {
     fn edge(&mut self, whole: &Whole<'_>, from: u32, edge: Edge) {
         self.charge(edge.gas);
         if whole.flow.is_head(edge.node) {
-            self.spill(from);
+            self.spill(from, whole.flow.reads[edge.node as usize]);
             return;
         }
         let ir = self.ir;
@@ -177,10 +177,10 @@ impl Emitter<'_> {
         }
     }
 
-    /// Puts what is not at home into memory, and the height of the stack into its register.
-    fn spill(&mut self, from: u32) {
+    /// Puts what is not at home and may be read into memory, and the height of the stack into its register.
+    fn spill(&mut self, from: u32, reads: u32) {
         let ir = self.ir;
-        for (slot, value) in spilled(ir, from) {
+        for (slot, value) in spilled(ir, from, reads) {
             self.store_entry(value, slot);
         }
         self.release_settled();
@@ -217,7 +217,7 @@ impl Emitter<'_> {
             }
             Some(Jump::Among(edges)) if edges.len() <= COMPARED_MAX => {
                 self.settle(target);
-                self.spill(node);
+                self.spill(node, ALL);
                 for (place, edge) in edges.iter().enumerate() {
                     let last = place + 1 == edges.len();
                     if !last {
@@ -255,7 +255,7 @@ impl Emitter<'_> {
                 } else {
                     self.sink().drop();
                 }
-                self.spill(node);
+                self.spill(node, ALL);
                 self.branch(Label::Dispatcher);
             }
         }

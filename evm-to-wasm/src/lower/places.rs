@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use wasm_encoder::ValType;
 
 use super::script::{Step, live_edges};
-use crate::flow::Flow;
+use crate::flow::{ALL, Flow};
 use crate::graph::Graph;
 use crate::ir::{Def, Ir, V};
 use crate::opcode::Op;
@@ -65,13 +65,13 @@ impl Uses {
             }
             for edge in live_edges(graph, ir, *node) {
                 if flow.is_head(edge.node) {
-                    for (_, value) in spilled(ir, *node) {
+                    for (_, value) in spilled(ir, *node, flow.reads[edge.node as usize]) {
                         uses.used(value, MANY, &mut open);
                     }
                 }
             }
             if leaves_by_dispatcher(graph, ir, *node) {
-                for (_, value) in spilled(ir, *node) {
+                for (_, value) in spilled(ir, *node, ALL) {
                     uses.used(value, MANY, &mut open);
                 }
             }
@@ -146,14 +146,18 @@ pub fn leaves_by_dispatcher(graph: &Graph, ir: &Ir, node: u32) -> bool {
         && matches!(leaves(graph, ir, node), Leaves::Jumps | Leaves::Branches)
 }
 
-/// Entries that an edge into a head puts into memory: those that are not at home.
-pub fn spilled(ir: &Ir, node: u32) -> impl Iterator<Item = (i32, V)> {
+/// Entries that an edge into a head puts into memory: those that are not at home, of the topmost that are read there.
+pub fn spilled(ir: &Ir, node: u32, reads: u32) -> impl Iterator<Item = (i32, V)> {
     let body = &ir.bodies[node as usize];
+    let height = body.floor + body.exit.len() as i32;
+    let least = i32::try_from(reads).map_or(i32::MIN, |reads| height - reads);
     body.exit
         .iter()
         .enumerate()
         .map(|(place, value)| (body.floor + place as i32, *value))
-        .filter(|(slot, value)| *ir.def(ir.root(*value)) != Def::Load(*slot))
+        .filter(move |(slot, value)| {
+            *slot >= least && *ir.def(ir.root(*value)) != Def::Load(*slot)
+        })
 }
 
 /// Places of the values of a part, and the locals that it has beyond the first ones.
@@ -276,7 +280,7 @@ impl Scan<'_> {
                 }
                 Step::Edge { from, edge, .. } => {
                     if flow.is_head(edge.node) {
-                        for (_, value) in spilled(ir, *from) {
+                        for (_, value) in spilled(ir, *from, flow.reads[edge.node as usize]) {
                             self.use_of(value, current);
                         }
                     } else {
@@ -300,7 +304,7 @@ impl Scan<'_> {
                 Step::Jump(node) => {
                     if leaves_by_dispatcher(graph, ir, *node) {
                         self.use_of(ir.bodies[*node as usize].operands[0], current);
-                        for (_, value) in spilled(ir, *node) {
+                        for (_, value) in spilled(ir, *node, ALL) {
                             self.use_of(value, current);
                         }
                     }

@@ -10,7 +10,7 @@ use super::root::{Mailbox, Root, pages_within};
 use crate::deploy::Code;
 use crate::engine::{Calls, Exit, Guest, PAGE_BYTES, Unwind};
 use crate::fiber::{Signal, Suspender};
-use cotenant_submodules::calls::{FrameId, GasReport, HostUse, LedgerChange};
+use cotenant_submodules::calls::{FrameId, GasReport, GasSplit, HostUse, LedgerChange};
 use cotenant_submodules::table::{Group, HostFunctionId, InView, Provider};
 use cotenant_submodules::{SyncExecutionError, Visibility};
 use near_vm_runner::logic::errors::MethodResolveError;
@@ -49,7 +49,22 @@ impl Ending {
 struct Split {
     loading: u64,
     wasm: u64,
+    memory: u64,
     host: Vec<(HostFunctionId, HostUse)>,
+    /// What was noted last.
+    last: Last,
+    /// Burnt for callees since the frame began.
+    callees: u64,
+}
+
+#[derive(Clone, Copy, Default)]
+enum Last {
+    #[default]
+    Loading,
+    Wasm,
+    Memory,
+    /// The position of a host function.
+    Host(usize),
 }
 
 impl Split {
@@ -58,9 +73,42 @@ impl Split {
             self.host.push((id, HostUse::default()));
             self.host.len() - 1
         });
+        if gas > 0 {
+            self.last = Last::Host(at);
+        }
         let entry = &mut self.host[at].1;
         entry.calls += 1;
         entry.gas += gas;
+    }
+
+    fn note_wasm(&mut self, gas: u64) {
+        self.last = Last::Wasm;
+        self.wasm += gas;
+    }
+
+    fn note_memory(&mut self, gas: u64) {
+        if gas > 0 {
+            self.last = Last::Memory;
+        }
+        self.memory += gas;
+    }
+
+    /// The split of a frame that burnt this much, callees included. A charge that exceeds the gas burns what there
+    /// is, so where the gas ended less was burnt than noted, or more: what was reserved for promises is burnt with it.
+    fn settled(mut self, burnt: u64) -> GasSplit {
+        let own = burnt.saturating_sub(self.callees);
+        let host: u64 = self.host.iter().map(|(_, usage)| usage.gas).sum();
+        let noted = self.loading + self.wasm + self.memory + host;
+        let last = match self.last {
+            Last::Loading => &mut self.loading,
+            Last::Wasm => &mut self.wasm,
+            Last::Memory => &mut self.memory,
+            Last::Host(at) => &mut self.host[at].1.gas,
+        };
+        *last = last.saturating_add(own).saturating_sub(noted);
+        let named = self.host.into_iter().map(|(id, usage)| (id.row().name, usage));
+        let (loading, wasm, memory) = (self.loading, self.wasm, self.memory);
+        GasSplit { loading, wasm, memory, host: named.collect() }
     }
 }
 
@@ -213,13 +261,6 @@ impl<'y, 'c> Frame<'y, 'c> {
             logs_seen,
             ..
         } = self;
-        {
-            let mut tree = root.tree.borrow_mut();
-            let of_tree = tree.split_mut(id);
-            (of_tree.loading, of_tree.wasm) = (split.loading, split.wasm);
-            let named = split.host.into_iter().map(|(id, usage)| (id.row().name, usage));
-            of_tree.host = named.collect();
-        }
         let mut outcome = ctx.into_result_state().compute_outcome();
         // NEAR's function has written a log that the ledger then refused.
         outcome.logs.truncate(logs_seen);
@@ -233,6 +274,8 @@ impl<'y, 'c> Frame<'y, 'c> {
                 reserved: reserved.saturating_add(taken_over),
             }
         };
+        let split = if nothing_burnt { GasSplit::default() } else { split.settled(report.burnt) };
+        *root.tree.borrow_mut().split_mut(id) = split;
         let result = result.map(|data| match visibility {
             Visibility::Public => outcome.return_data,
             Visibility::Private => data,
@@ -268,7 +311,7 @@ impl<'y, 'c> Frame<'y, 'c> {
         if burnt == 0 {
             return Ok(());
         }
-        self.split.wasm += burnt;
+        self.split.note_wasm(burnt);
         self.burn(burnt)
     }
 
@@ -294,12 +337,17 @@ impl<'y, 'c> Frame<'y, 'c> {
             return Ok(());
         }
         self.pages_paid = pages;
-        self.burn(self.root.schedule.sync.memory_page.saturating_mul(new))
+        let before = self.used();
+        let paid = self.burn(self.root.schedule.sync.memory_page.saturating_mul(new));
+        let gas = self.used().saturating_sub(before);
+        self.split.note_memory(gas);
+        paid
     }
 
     /// Burns what a callee burnt, and takes over what it reserved.
     pub(super) fn settle(&mut self, burn: u64, take_over: u64) -> Result<(), Failure> {
         self.settled += burn + take_over;
+        self.split.callees += burn;
         self.burn(burn)?;
         if take_over > 0 {
             self.burn(take_over)?;
@@ -314,6 +362,7 @@ impl<'y, 'c> Frame<'y, 'c> {
         let left = self.prepaid.saturating_sub(self.used());
         let excess = left.saturating_sub(allowance);
         if excess > 0 {
+            self.settled += excess;
             self.burn(excess)?;
             self.phantom += excess;
         }
@@ -691,7 +740,7 @@ impl Calls for Frame<'_, '_> {
 
     fn gas_exhausted(&mut self, charge: u64, guest: Guest<'_>) -> Result<(), Unwind> {
         let result = self.burn_meter(*guest.gas).and_then(|()| {
-            self.split.wasm += charge;
+            self.split.note_wasm(charge);
             self.used = None;
             host::finite_wasm_gas(&mut self.ctx, &mut [], charge)
                 .map_err(|error| self.near_failure(error.into()))?;

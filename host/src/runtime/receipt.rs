@@ -5,7 +5,7 @@ use crate::exec::Abort;
 use crate::runtime::fees::FeeItem;
 use borsh::{BorshDeserialize, BorshSerialize};
 use cotenant_submodules::Namespace;
-use cotenant_submodules::calls::CallNode;
+use cotenant_submodules::calls::{CallNode, GasPart, GasProfile};
 use near_account_id::{AccountId, AccountIdRef};
 use near_crypto::{KeyType, PublicKey};
 use near_primitives_core::hash::CryptoHash;
@@ -176,6 +176,14 @@ pub struct ReceiptOutcome {
 }
 
 impl ReceiptOutcome {
+    /// What its gas was spent on; adds up to `gas_burnt`.
+    pub fn profile(&self) -> GasProfile {
+        let mut profile = GasProfile::default();
+        self.executions.iter().for_each(|call| profile += call.tree.profile());
+        self.fees.iter().for_each(|fee| profile.count(GasPart::Fees, fee.gas));
+        profile
+    }
+
     /// Whether it gave back what was not spent, free of gas.
     pub fn is_refund(&self) -> bool {
         self.predecessor.is_system()

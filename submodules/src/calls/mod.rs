@@ -9,12 +9,14 @@
 
 mod effects;
 mod ledger;
+mod profile;
 #[cfg(test)]
 mod tests;
 mod trace;
 
 pub use effects::{Effects, Renumber, Writes};
 pub use ledger::{Ledger, LedgerChange, LedgerError, LedgerLimits};
+pub use profile::{GasPart, GasProfile};
 pub use trace::{CallNode, Ending, GasSplit, HostUse};
 
 use crate::{Capability, Grants, Namespace, SyncExecutionError, Visibility};

@@ -19,8 +19,18 @@ pub struct GasSplit {
     pub loading: u64,
     /// Wasm instructions, counted by the module's own meter.
     pub wasm: u64,
+    /// Pages that a private module's memory grew by.
+    pub memory: u64,
     /// Host functions by name.
     pub host: BTreeMap<&'static str, HostUse>,
+}
+
+impl GasSplit {
+    /// All of it: what the frame burnt itself, to the unit.
+    pub fn total(&self) -> u64 {
+        let host = self.host.values().fold(0_u64, |sum, usage| sum.saturating_add(usage.gas));
+        [self.loading, self.wasm, self.memory, host].into_iter().fold(0, u64::saturating_add)
+    }
 }
 
 /// How a frame ended.

@@ -177,8 +177,8 @@ pub fn strip(node: &mut CallNode) {
     node.callees.iter_mut().for_each(strip);
 }
 
-/// Checks the relations that gas must have in a tree: what a frame burnt is its own work and what its callees
-/// burnt, and no callee used more than it was opened with.
+/// Checks the relations that gas must have in a tree: what a frame burnt is its own work, part by part, and what its
+/// callees burnt, and no callee used more than it was opened with.
 ///
 /// # Errors
 /// Which relation does not hold, and where.
@@ -189,6 +189,13 @@ pub fn check_gas(program: &Program, node: &CallNode) -> Result<(), String> {
         return Err(format!(
             "{at}: callees {callees}, burnt {}, {}",
             node.gas_burnt, node.gas_used
+        ));
+    }
+    let own = node.split.total();
+    if own + callees != node.gas_burnt || node.profile().total() != node.gas_burnt {
+        return Err(format!(
+            "{at}: burnt {}, callees {callees}, itself {own}: {:?}",
+            node.gas_burnt, node.split
         ));
     }
     let module = program.module(&node.namespace).map(|position| &program.modules[position]);

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 use cotenant_host::engine::EngineKind;
 use evm_to_wasm::{Fork, Keccak};
+use near_account_id::AccountId;
 use std::path::PathBuf;
 
 /// What to do with EVM contracts.
@@ -106,6 +107,16 @@ pub(crate) enum EvmVerb {
         #[command(flatten)]
         engine: Engine,
     },
+    /// Compile a promoted contract of an engine again and compare with the module that runs
+    #[command(after_long_help = VERIFY_JSON)]
+    Verify {
+        /// The engine's account
+        #[arg(value_parser = crate::args::account)]
+        account: AccountId,
+        /// Keccak-256 of the contract's code
+        #[arg(value_name = "CODE_HASH")]
+        code_hash: String,
+    },
 }
 
 /// How code is compiled.
@@ -190,6 +201,13 @@ Exits with 1 if one fails.
 --json: {\"passed\",\"failed\",\"skipped\",\"compiled_frames\",\"interpreted_frames\",
   \"failures\":[{\"file\",\"test\",\"index\",\"reason\"}],\"skips\":[{\"file\",\"reason\",\"cases\"}]}
 Where Ethereum's tests are: github.com/ethereum/tests, GeneralStateTests.";
+
+const VERIFY_JSON: &str = "\
+Reads the contract's code and its module out of the home, compiles the code with the fork that the engine has noted,
+and compares every byte. Exits with 1 if they differ, with 2 if there is nothing to compare.
+--json: {\"account\",\"code_hash\",\"namespace\",\"fork\",\"keccak\":null|\"host\"|\"own\",\"compiler\",\"compiled_here\",
+  \"code_bytes\",\"wasm_bytes\",\"identical\",\"difference\":null|TEXT}
+`keccak` is who hashes in the module, `compiled_here` whether the engine's own account compiled it.";
 
 const BENCH_JSON: &str = "\
 Fixtures are {NAME: {env, pre, transaction: [one]}} or state tests, of which every case is run, under --fork

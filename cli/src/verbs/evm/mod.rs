@@ -6,9 +6,11 @@ mod compile;
 mod hostile;
 mod run;
 mod test;
+mod verify;
 
 pub(crate) use args::EvmVerb;
 
+use crate::args::Global;
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::verbs::FILE_BYTES_MAX;
@@ -20,7 +22,7 @@ use std::io::Read;
 use std::path::Path;
 
 /// Does what the command line says.
-pub(super) fn run(verb: EvmVerb, console: &Console) -> Result<Exit> {
+pub(super) fn run(verb: EvmVerb, global: &Global, console: &Console) -> Result<Exit> {
     match verb {
         EvmVerb::Compile { code, out, emit, max_code_bytes, how } => {
             let code = bytecode(&code, max_code_bytes)?;
@@ -52,6 +54,9 @@ pub(super) fn run(verb: EvmVerb, console: &Console) -> Result<Exit> {
         }
         EvmVerb::Bench { paths, hostile: false, fork, filter, runs, engine } => {
             bench::run(&paths, fork, filter.as_deref(), runs, engine.engine, console)
+        }
+        EvmVerb::Verify { account, code_hash } => {
+            verify::run(&account, &code_hash, global, console)
         }
     }
 }

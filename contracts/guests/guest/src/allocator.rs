@@ -112,12 +112,16 @@ fn grow(_pages: usize) -> bool {
 }
 
 /// Completes a `no_std` module: the allocator, and a panic that ends the call with its message where the
-/// message is a plain string. Formatting it would cost every module some kilobytes.
+/// message is a plain string. Formatting it would cost every module some kilobytes. The allocator is [`Bump`], or the one
+/// that is named.
 #[macro_export]
 macro_rules! bare_module {
     () => {
+        $crate::bare_module!($crate::allocator::Bump);
+    };
+    ($allocator:ty) => {
         #[global_allocator]
-        static ALLOCATOR: $crate::allocator::Bump = $crate::allocator::Bump::new();
+        static ALLOCATOR: $allocator = <$allocator>::new();
 
         #[panic_handler]
         fn on_panic(info: &core::panic::PanicInfo<'_>) -> ! {

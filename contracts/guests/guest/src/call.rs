@@ -209,6 +209,44 @@ impl Live {
         }
     }
 
+    /// The same into a vector, which keeps its capacity and grows if it must.
+    ///
+    /// # Errors
+    /// What the callee failed with; the call has ended then.
+    pub fn resume_into_vec(
+        &mut self,
+        data: &[u8],
+        into: &mut Vec<u8>,
+    ) -> Result<StepInto, SyncExecutionError> {
+        into.clear();
+        let (data_len, data_ptr) = raw(data);
+        // SAFETY: the host reads `data` and writes at most the capacity of `into`; both outlive the call.
+        let packed = unsafe {
+            sys::sync_call_resume_into(
+                self.handle,
+                data_len,
+                data_ptr,
+                into.as_mut_ptr() as u64,
+                into.capacity() as u64,
+            )
+        };
+        let length = (packed >> 8) as usize;
+        if length > into.capacity() {
+            into.reserve_exact(length);
+            // SAFETY: the host writes the `length` bytes that are pending, for which there is room now.
+            unsafe { sys::pending_into(into.as_mut_ptr() as u64, length as u64) };
+        }
+        // SAFETY: the host has written `length` bytes, by one of the two.
+        unsafe { into.set_len(length) };
+        let status = packed & 0xff;
+        self.ended = status != STATUS_CALLBACK;
+        match status {
+            STATUS_CALLBACK => Ok(StepInto::Yielded(length)),
+            STATUS_SUCCESS => Ok(StepInto::Returned(length)),
+            _ => Err(SyncExecutionError::decode(into)),
+        }
+    }
+
     /// Ends the call and drops its effects.
     pub fn close(mut self) -> Closed {
         self.ended = true;

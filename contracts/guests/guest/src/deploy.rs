@@ -46,6 +46,41 @@ impl Batch {
         Self { promise }
     }
 
+    /// Begins a batch on `account` that is performed after this one.
+    pub fn then(self, account: &str) -> Self {
+        let (account_id_len, account_id_ptr) = raw(account.as_bytes());
+        // SAFETY: the pointer is of a slice that outlives the call; the host reads it alone.
+        let promise =
+            unsafe { sys::promise_batch_then(self.promise, account_id_len, account_id_ptr) };
+        Self { promise }
+    }
+
+    /// Adds a function call without deposit.
+    pub fn function_call(self, method: &str, arguments: &[u8], gas: u64) -> Self {
+        let ((method_len, method_ptr), (arguments_len, arguments_ptr)) =
+            (raw(method.as_bytes()), raw(arguments));
+        let deposit = 0_u128.to_le_bytes();
+        // SAFETY: the pointers are of data that outlives the call; the host reads 16 bytes of the deposit.
+        unsafe {
+            sys::promise_batch_action_function_call(
+                self.promise,
+                method_len,
+                method_ptr,
+                arguments_len,
+                arguments_ptr,
+                deposit.as_ptr() as u64,
+                gas,
+            );
+        }
+        self
+    }
+
+    /// Makes the result of the batch the result of this call.
+    pub fn be_the_result(self) {
+        // SAFETY: takes no pointer.
+        unsafe { sys::promise_return(self.promise) };
+    }
+
     /// The batch of an index that `promise_batch_create` or `promise_batch_then` gave.
     pub const fn from_index(promise: u64) -> Self {
         Self { promise }

@@ -41,6 +41,8 @@ pub mod codec;
 mod deploy;
 mod error;
 mod module;
+pub mod near;
+pub mod pool;
 mod register;
 pub mod storage;
 pub mod sys;

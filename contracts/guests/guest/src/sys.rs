@@ -57,4 +57,44 @@ unsafe extern "C" {
     pub fn storage_read(key_len: u64, key_ptr: u64, register_id: u64) -> u64;
     /// NEAR: begins a batch of actions on an account; its index.
     pub fn promise_batch_create(account_id_len: u64, account_id_ptr: u64) -> u64;
+    /// NEAR: begins a batch of actions on an account, after another batch; its index.
+    pub fn promise_batch_then(promise_index: u64, account_id_len: u64, account_id_ptr: u64) -> u64;
+    /// NEAR: adds a function call to a batch of actions.
+    pub fn promise_batch_action_function_call(promise_index: u64, method_name_len: u64, method_name_ptr: u64, arguments_len: u64, arguments_ptr: u64, amount_ptr: u64, gas: u64);
+    /// NEAR: makes the result of a promise the result of this call.
+    pub fn promise_return(promise_idx: u64);
+    /// NEAR: how many results of promises this call is a callback of.
+    pub fn promise_results_count() -> u64;
+    /// NEAR: one of them; 1 if it succeeded, with its value in the register.
+    pub fn promise_result(result_idx: u64, register_id: u64) -> u64;
+    /// NEAR: removes from storage; 1 if the key was there, with the value in the register.
+    pub fn storage_remove(key_len: u64, key_ptr: u64, register_id: u64) -> u64;
+    /// NEAR: whether a key is in storage: 1 if so.
+    pub fn storage_has_key(key_len: u64, key_ptr: u64) -> u64;
+    /// NEAR: the account of this contract, in a register.
+    pub fn current_account_id(register_id: u64);
+    /// NEAR: the account that calls, in a register.
+    pub fn predecessor_account_id(register_id: u64);
+    /// NEAR: height of the block.
+    pub fn block_index() -> u64;
+    /// NEAR: time of the block, in nanoseconds.
+    pub fn block_timestamp() -> u64;
+    /// NEAR: the block's random bytes, in a register.
+    pub fn random_seed(register_id: u64);
+    /// NEAR: gas attached to the call.
+    pub fn prepaid_gas() -> u64;
+    /// NEAR: gas used so far.
+    pub fn used_gas() -> u64;
+    /// NEAR: the RIPEMD-160 of bytes, in a register.
+    pub fn ripemd160(value_len: u64, value_ptr: u64, register_id: u64);
+    /// NEAR: the public key of a secp256k1 signature, in a register; 1 if there is one.
+    pub fn ecrecover(hash_len: u64, hash_ptr: u64, sign_len: u64, sig_ptr: u64, v: u64, malleability_flag: u64, register_id: u64) -> u64;
+    /// NEAR: whether a secp256r1 signature is valid: 1 if so.
+    pub fn p256_verify(sig_len: u64, sig_ptr: u64, msg_len: u64, msg_ptr: u64, pub_key_len: u64, pub_key_ptr: u64) -> u64;
+    /// NEAR: a sum of products of points and scalars on alt_bn128, in a register.
+    pub fn alt_bn128_g1_multiexp(value_len: u64, value_ptr: u64, register_id: u64);
+    /// NEAR: a sum of points on alt_bn128, in a register.
+    pub fn alt_bn128_g1_sum(value_len: u64, value_ptr: u64, register_id: u64);
+    /// NEAR: whether a product of pairings on alt_bn128 is one: 1 if so.
+    pub fn alt_bn128_pairing_check(value_len: u64, value_ptr: u64) -> u64;
 }

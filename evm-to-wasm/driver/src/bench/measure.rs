@@ -3,7 +3,7 @@
 use super::handwritten;
 use super::{Case, Row};
 use crate::counts::Counts;
-use crate::frame::LiveFrame;
+use crate::frame::Speaker;
 use crate::modules::{CompiledModule, ModuleOptions, Modules, Prices, nanos};
 use crate::world::Ran;
 use cotenant_gas::UnknownProtocol;
@@ -164,12 +164,12 @@ fn checked(case: &Case, peer: &Ran, modules: &Rc<Modules>) -> Result<Ran, Measur
 /// Time to start modules and nothing else: a session, in which each is opened and resumed with no gas, so that it halts at its first
 /// check, in nanoseconds.
 fn starts(modules: &Rc<Modules>, opened: &[Rc<CompiledModule>]) -> Result<u64, MeasureError> {
-    let input = LiveFrame::input_without_gas();
+    let input = evm_parent::input_without_gas();
     let start = Instant::now();
     let session = modules.session();
     session.enter(|| -> Result<(), MeasureError> {
         for module in opened {
-            LiveFrame::open(&session, modules, &module.namespace)?.run_dry(input.clone())?;
+            Speaker::open(&session, modules, &module.namespace)?.run_dry(input.clone())?;
         }
         Ok(())
     })?;

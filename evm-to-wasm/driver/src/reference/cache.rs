@@ -1,7 +1,7 @@
 //! What a reference module knows of the world: revm's `Host` out of what it was told.
 
 use super::{BadAnswer, address_of};
-use crate::effects::{from_address, from_word};
+use evm_parent::wire::{from_address, from_word};
 use evm_to_wasm::abi::{Answer, FrameInput, backwards, word_bytes};
 use revm::bytecode::opcode as op;
 use revm::context_interface::cfg::GasParams;

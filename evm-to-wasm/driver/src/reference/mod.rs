@@ -6,10 +6,9 @@
 
 mod cache;
 
-use crate::effects::{from_address, from_word, to_address, to_word};
-use crate::serve::message;
 use borsh::BorshDeserialize;
 use cache::{Cache, Wanted};
+use evm_parent::wire::{from_address, from_word, message, to_address, to_word};
 use evm_to_wasm::abi::{
     Answer, CALLDATA_PADDING, CallKind, Effects, FrameInput, Halt, LogHead, Request, backwards,
 };

@@ -6,8 +6,9 @@
 use super::roots::{logs_hash, state_root};
 use super::{Failure, Options, Report, TestFile};
 use crate::compare::{cut, differences, state_differences};
-use crate::modules::{Modules, fork_of};
+use crate::modules::Modules;
 use crate::world::{Ran, World};
+use evm_parent::fork_of;
 use revm::context::{BlockEnv, CfgEnv, TxEnv};
 use revm::database::CacheState;
 use revm::primitives::U256;

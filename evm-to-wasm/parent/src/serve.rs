@@ -3,8 +3,11 @@
 //! Everything that the module charges itself it has charged before; here is charged what is marked P there, by
 //! revm's own gas parameters, in the order of revm's own instructions.
 
-use crate::counts::FrameFault;
-use crate::effects::{Flushed, Message, from_address, from_word, to_word};
+use crate::effects::{Flushed, Message};
+use crate::fault::FrameFault;
+use crate::wire::{from_address, from_word, message, to_word};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
 use evm_to_wasm::abi::{self, Answer, CallKind, Effects, Halt, Request};
 use revm::context_interface::host::LoadError;
 use revm::context_interface::{CreateScheme, JournalTr};
@@ -16,6 +19,7 @@ use revm::interpreter::{
     InstructionContext, InstructionResult, Interpreter, InterpreterAction,
 };
 use revm::primitives::{Address, B256, Bytes, U256};
+use revm::state::Bytecode;
 
 /// A context of revm's, for Ethereum.
 pub type EthContext<DB> = revm::handler::MainnetContext<DB>;
@@ -35,6 +39,8 @@ pub(crate) enum Served {
 pub(crate) struct Parent<'a, DB: Database> {
     pub(crate) interpreter: &'a mut Interpreter<EthInterpreter>,
     pub(crate) host: &'a mut EthContext<DB>,
+    /// [`ModuleSource::code_bytes`](crate::ModuleSource::code_bytes).
+    pub(crate) code_bytes: fn(B256, &Bytecode) -> Bytes,
 }
 
 impl<DB: Database> Parent<'_, DB> {
@@ -123,13 +129,14 @@ impl<DB: Database> Parent<'_, DB> {
             return self.fatal();
         };
         let hash = if load.is_empty { B256::ZERO } else { load.account.code_hash };
-        let code = load.account.code.as_ref().map(|code| code.original_bytes()).unwrap_or_default();
+        let code = load.account.code.as_ref();
         let head = Answer::Code {
             hash: abi::word(hash.0),
-            code_bytes: u32::try_from(code.len()).unwrap_or(u32::MAX),
+            code_bytes: u32::try_from(code.map_or(0, Bytecode::len)).unwrap_or(u32::MAX),
             cold: u32::from(load.is_cold),
         };
-        answer(&head, if with_bytes { &code } else { &[] })
+        let bytes = code.filter(|_| with_bytes).map(|code| (self.code_bytes)(hash, code));
+        answer(&head, &bytes.unwrap_or_default())
     }
 
     fn call(&mut self, message: Message<'_>) -> Result<Served, FrameFault> {
@@ -352,16 +359,4 @@ impl<DB: Database> Parent<'_, DB> {
 /// An answer as bytes, `tail` in the order in which it is written.
 fn answer(head: &Answer, tail: &[u8]) -> Served {
     Served::Answer(message(head, &[], tail))
-}
-
-/// A head in borsh, words, and a string of bytes, which travels backwards.
-pub(crate) fn message(head: &impl borsh::BorshSerialize, words: &[u8], string: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(abi::offset::TAIL + words.len() + string.len());
-    match head.serialize(&mut bytes) {
-        Ok(()) => {}
-        Err(_) => unreachable!("heads are of constant size, and a Vec takes them"),
-    }
-    bytes.extend_from_slice(words);
-    bytes.extend(string.iter().rev());
-    bytes
 }

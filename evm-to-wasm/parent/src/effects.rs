@@ -2,8 +2,8 @@
 //!
 //! Everything here is read from bytes that a module chose: a length that does not fit is a fault of the frame.
 
-use crate::counts::{FrameFault, Malformed};
-use evm_to_wasm::abi::{self, Effects, LogHead, Request, Word, backwards};
+use crate::fault::{FrameFault, Malformed};
+use evm_to_wasm::abi::{Effects, LogHead, Request, backwards};
 use revm::interpreter::Host;
 use revm::primitives::{Address, B256, Bytes, Log, LogData, U256};
 
@@ -128,24 +128,4 @@ pub(crate) struct Flushed {
     pub(crate) payload: Bytes,
     /// The database failed; the journal knows why.
     pub(crate) database_failed: bool,
-}
-
-/// A word of the ABI as revm has it.
-pub(crate) fn from_word(word: Word) -> U256 {
-    U256::from_limbs(word)
-}
-
-/// A word of revm's as the ABI has it.
-pub(crate) fn to_word(value: U256) -> Word {
-    value.into_limbs()
-}
-
-/// An address of the ABI as revm has it.
-pub(crate) fn from_address(address: abi::Address) -> Address {
-    Address::from(abi::address_bytes(address))
-}
-
-/// An address of revm's as the ABI has it.
-pub(crate) fn to_address(address: Address) -> abi::Address {
-    abi::address(address.into_array())
 }

@@ -1,0 +1,140 @@
+//! What the engine contract and its callers say to each other, and how it keeps its state; in borsh.
+//!
+//! The contract is `contracts/guests/engine`, the page for its users `docs/evm/engine.md`. This crate knows neither
+//! the EVM nor a host, so that both sides of a call can use it.
+//!
+//! Words are 32 bytes and addresses 20, written as Ethereum writes them: the highest byte first. Gas is EVM gas
+//! unless it says NEAR.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod precompile;
+mod result;
+pub mod state;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use borsh::{BorshDeserialize, BorshSerialize};
+
+pub use result::{Counts, Log, RESULT_VERSION, Status, TransactionResult};
+
+/// An address of the EVM.
+pub type Address = [u8; 20];
+
+/// A word of the EVM, or a hash; the highest byte first.
+pub type Word = [u8; 32];
+
+/// Keccak-256 of the bytecode of a contract.
+pub type CodeHash = [u8; 32];
+
+/// The forks of Ethereum that the engine follows, by the number that [`New::fork`] has.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize,
+)]
+pub enum Fork {
+    /// 0: Cancun, March 2024.
+    #[default]
+    Cancun,
+    /// 1: Prague, May 2025.
+    Prague,
+    /// 2: Osaka, December 2025.
+    Osaka,
+}
+
+/// `new`: starts an engine, once.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct New {
+    /// Chain id of the transactions that it takes (EIP-155), and what CHAINID answers.
+    pub chain_id: u64,
+    /// The account that may mint, import, promote and demote.
+    pub owner: String,
+    /// The fork.
+    pub fork: Fork,
+    /// Whether anybody may have the engine compile and promote a contract (`compile`). Modules that come from
+    /// elsewhere (`promote`) are the owner's in either case.
+    pub permissionless_promote: bool,
+}
+
+/// `call`: a call by the EVM address of the NEAR account that calls.
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Call {
+    /// Whom.
+    pub to: Address,
+    /// Wei.
+    pub value: Word,
+    /// Calldata.
+    pub input: Vec<u8>,
+    /// Gas of the transaction, intrinsic gas included.
+    pub gas_limit: u64,
+}
+
+/// `deploy`: a creation by the EVM address of the NEAR account that calls.
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Deploy {
+    /// Code of the constructor, with its arguments.
+    pub initcode: Vec<u8>,
+    /// Wei.
+    pub value: Word,
+    /// Gas of the transaction, intrinsic gas included.
+    pub gas_limit: u64,
+}
+
+/// `view`: a call by anybody, of which nothing is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct View {
+    /// Who is told to be calling.
+    pub from: Address,
+    /// Whom.
+    pub to: Address,
+    /// Wei; `from` must have them.
+    pub value: Word,
+    /// Calldata.
+    pub input: Vec<u8>,
+    /// Gas of the transaction, intrinsic gas included.
+    pub gas_limit: u64,
+}
+
+/// `storage_at`: a slot of an account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct StorageAt {
+    /// The account.
+    pub address: Address,
+    /// The slot.
+    pub slot: Word,
+}
+
+/// `mint`: by the owner; adds wei to an account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Mint {
+    /// The account.
+    pub address: Address,
+    /// Wei.
+    pub amount: Word,
+}
+
+/// `set_account`: by the owner; an account as it shall be, whatever it was. Storage that is not named is gone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct SetAccount {
+    /// The account.
+    pub address: Address,
+    /// Its code as it runs, not the code that creates it.
+    pub code: Vec<u8>,
+    /// Slots and values.
+    pub storage: Vec<(Word, Word)>,
+    /// Its nonce.
+    pub nonce: u64,
+    /// Wei.
+    pub balance: Word,
+}
+
+/// `promote`: by the owner; a module for a contract, from elsewhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Promote {
+    /// The contract.
+    pub code_hash: CodeHash,
+    /// The module, as `evm-to-wasm` made it: its section `evm` must name the contract, the engine's fork and the
+    /// engine's version of the frame ABI.
+    pub wasm: Vec<u8>,
+}

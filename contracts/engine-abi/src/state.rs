@@ -1,0 +1,174 @@
+//! The engine's state: where each thing is in the account's storage, and the records there.
+//!
+//! | key | value |
+//! |---|---|
+//! | `e` | [`Config`] |
+//! | `a` address | [`Account`]; absent: no such account |
+//! | `c` code hash | tag 0: [`code`] follows; tag 1: [`Promotion`] follows, and the code is at `b` |
+//! | `b` code hash | [`code`] of a promoted contract |
+//! | `p` code hash | [`Promotion`] whose module is being deployed |
+//! | `s` address incarnation(u32, big-endian) slot | value without its leading zeros; absent: zero |
+//!
+//! An account whose storage is dropped as a whole gets the next incarnation, so nothing has to be deleted slot by
+//! slot.
+
+use crate::{Address, CodeHash, Fork, Word};
+use alloc::string::String;
+use alloc::vec::Vec;
+use borsh::{BorshDeserialize, BorshSerialize};
+
+/// Where the [`Config`] is.
+pub const CONFIG_KEY: &[u8] = b"e";
+
+/// Tag of code that is interpreted.
+pub const PLAIN: u8 = 0;
+
+/// Tag of code that is promoted.
+pub const PROMOTED: u8 = 1;
+
+/// Namespace of the compiler, a private module of the engine's account: `compile` takes
+/// `borsh(code: Vec<u8>, fork: u8, keccak: u8)` and returns the module.
+pub const COMPILER_NAMESPACE: &str = "evm_compiler";
+
+/// What an engine was started with.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Config {
+    /// Version of the state's layout.
+    pub version: u8,
+    /// Chain id.
+    pub chain_id: u64,
+    /// The fork.
+    pub fork: Fork,
+    /// Whether anybody may have a contract compiled and promoted.
+    pub permissionless_promote: bool,
+    /// The owner's account id.
+    pub owner: String,
+}
+
+/// An account of the EVM.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Account {
+    /// Its nonce.
+    pub nonce: u64,
+    /// Wei.
+    pub balance: Word,
+    /// Keccak-256 of its code, of no bytes if it has none.
+    pub code_hash: CodeHash,
+    /// Which of its storages is its storage.
+    pub incarnation: u32,
+}
+
+/// A module in the place of a contract's code.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Promotion {
+    /// Where the module is in the engine's account.
+    pub namespace: String,
+    /// The fork that it was compiled for.
+    pub fork: Fork,
+    /// Version of the compiler.
+    pub compiler: u32,
+    /// Version of the frame ABI.
+    pub abi: u32,
+    /// SHA-256 of the module.
+    pub wasm_hash: [u8; 32],
+    /// Bytes of the module.
+    pub wasm_bytes: u32,
+    /// Bytes of the contract's code.
+    pub code_bytes: u32,
+    /// Whether the engine compiled it itself.
+    pub compiled_here: bool,
+}
+
+/// Key of an account.
+#[must_use]
+pub fn account_key(address: &Address) -> [u8; 21] {
+    let mut key = [b'a'; 21];
+    key[1..].copy_from_slice(address);
+    key
+}
+
+/// Key of a slot.
+#[must_use]
+pub fn slot_key(address: &Address, incarnation: u32, slot: &Word) -> [u8; 57] {
+    let mut key = [b's'; 57];
+    key[1..21].copy_from_slice(address);
+    key[21..25].copy_from_slice(&incarnation.to_be_bytes());
+    key[25..].copy_from_slice(slot);
+    key
+}
+
+/// Key of code, or of what stands for it.
+#[must_use]
+pub fn code_key(hash: &CodeHash) -> [u8; 33] {
+    hash_key(b'c', hash)
+}
+
+/// Key of promoted code.
+#[must_use]
+pub fn body_key(hash: &CodeHash) -> [u8; 33] {
+    hash_key(b'b', hash)
+}
+
+/// Key of a promotion that is not finished.
+#[must_use]
+pub fn pending_key(hash: &CodeHash) -> [u8; 33] {
+    hash_key(b'p', hash)
+}
+
+fn hash_key(tag: u8, hash: &CodeHash) -> [u8; 33] {
+    let mut key = [tag; 33];
+    key[1..].copy_from_slice(hash);
+    key
+}
+
+/// Namespace of the module of a contract: `evm_` and the first 20 bytes of its code hash in hexadecimal.
+#[must_use]
+pub fn namespace(hash: &CodeHash) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut name = String::from("evm_");
+    for byte in &hash[..20] {
+        name.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        name.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    name
+}
+
+/// Code with what its interpretation needs: the length of the code, the length of the code with zeros after it
+/// so that every PUSH has its bytes (both u32, little-endian), that code, and a bit for each byte of the code, the
+/// lowest first: whether a jump may go there.
+pub mod code {
+    use super::Vec;
+
+    /// Bytes before the code.
+    pub const HEAD_BYTES: usize = 8;
+
+    /// The record.
+    #[must_use]
+    pub fn encode(code_bytes: usize, padded: &[u8], jumps: &[u8]) -> Vec<u8> {
+        let length = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX).to_le_bytes();
+        let mut record = Vec::with_capacity(HEAD_BYTES + padded.len() + jumps.len());
+        record.extend_from_slice(&length(code_bytes));
+        record.extend_from_slice(&length(padded.len()));
+        record.extend_from_slice(padded);
+        record.extend_from_slice(jumps);
+        record
+    }
+
+    /// Bytes of the code, and of the code with zeros after it; `None` for what is no record.
+    #[must_use]
+    pub fn lengths(record: &[u8]) -> Option<(usize, usize)> {
+        let (code_bytes, rest) = record.split_first_chunk()?;
+        let (padded_bytes, rest) = rest.split_first_chunk()?;
+        let code_bytes = u32::from_le_bytes(*code_bytes) as usize;
+        let padded_bytes = u32::from_le_bytes(*padded_bytes) as usize;
+        let complete = code_bytes <= padded_bytes && padded_bytes <= rest.len();
+        complete.then_some((code_bytes, padded_bytes))
+    }
+
+    /// The contract's code; `None` for what is no record.
+    #[must_use]
+    pub fn original(record: &[u8]) -> Option<&[u8]> {
+        let (code_bytes, _) = lengths(record)?;
+        record.get(HEAD_BYTES..HEAD_BYTES + code_bytes)
+    }
+}

@@ -1,0 +1,168 @@
+//! The world of the EVM in the account's storage: revm reads it through [`World`], and what a transaction changed
+//! is written by [`commit`].
+
+use crate::code;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use borsh::BorshDeserialize;
+use core::convert::Infallible;
+use cotenant_guest::near;
+use engine_abi::state::{self, Account as Record};
+use revm::database_interface::Database;
+use revm::primitives::{Address, AddressMap, B256, KECCAK_EMPTY, U256, keccak256};
+use revm::state::{Account, AccountId, AccountInfo, Bytecode};
+
+/// The state before a transaction, as revm asks for it.
+pub struct World {
+    chain_id: u64,
+    codes: code::Shared,
+    /// Accounts as they were read: what has not changed is not written.
+    before: BTreeMap<Address, Record>,
+}
+
+impl World {
+    /// The world of a chain; what is found of promoted code goes to `codes`.
+    pub fn new(chain_id: u64, codes: code::Shared) -> Self {
+        Self { chain_id, codes, before: BTreeMap::new() }
+    }
+
+    /// What is known of code.
+    pub fn codes(&self) -> code::Shared {
+        self.codes.clone()
+    }
+}
+
+impl Database for World {
+    type Error = Infallible;
+
+    fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, Infallible> {
+        let Some(record) = account(address) else { return Ok(None) };
+        self.before.insert(address, record);
+        Ok(Some(AccountInfo {
+            balance: U256::from_be_bytes(record.balance),
+            nonce: record.nonce,
+            code_hash: record.code_hash.into(),
+            account_id: AccountId::new(record.incarnation as usize),
+            code: None,
+        }))
+    }
+
+    fn code_by_hash(&mut self, hash: B256) -> Result<Bytecode, Infallible> {
+        Ok(self.codes.borrow_mut().load(hash))
+    }
+
+    fn storage(&mut self, address: Address, slot: U256) -> Result<U256, Infallible> {
+        Ok(storage(address, 0, slot))
+    }
+
+    fn storage_by_account_id(
+        &mut self,
+        address: Address,
+        account: AccountId,
+        slot: U256,
+    ) -> Result<U256, Infallible> {
+        Ok(storage(address, incarnation(Some(account)), slot))
+    }
+
+    fn block_hash(&mut self, number: u64) -> Result<B256, Infallible> {
+        Ok(block_hash(self.chain_id, number))
+    }
+}
+
+/// An account as it is stored.
+pub fn account(address: Address) -> Option<Record> {
+    let bytes = near::storage_read(&state::account_key(&address.into_array()))?;
+    match Record::try_from_slice(&bytes) {
+        Ok(record) => Some(record),
+        Err(_) => cotenant_guest::panic("ERR_STATE: an account's record is none"),
+    }
+}
+
+/// Stores an account.
+pub fn set_account(address: Address, record: &Record) {
+    near::storage_write(&state::account_key(&address.into_array()), &encode(record));
+}
+
+/// The value of a slot.
+pub fn storage(address: Address, incarnation: u32, slot: U256) -> U256 {
+    let key = state::slot_key(&address.into_array(), incarnation, &slot.to_be_bytes());
+    match near::storage_read(&key) {
+        Some(value) => U256::try_from_be_slice(&value).unwrap_or_default(),
+        None => U256::ZERO,
+    }
+}
+
+/// Sets the value of a slot.
+pub fn set_storage(address: Address, incarnation: u32, slot: U256, value: U256) {
+    let key = state::slot_key(&address.into_array(), incarnation, &slot.to_be_bytes());
+    if value.is_zero() {
+        near::storage_remove(&key);
+    } else {
+        near::storage_write(&key, &value.to_be_bytes_trimmed_vec());
+    }
+}
+
+/// What BLOCKHASH answers: there are no blocks here, so it is the hash of what names one.
+pub fn block_hash(chain_id: u64, number: u64) -> B256 {
+    let mut name = Vec::from(*b"evm block ");
+    name.extend_from_slice(&chain_id.to_be_bytes());
+    name.extend_from_slice(&number.to_be_bytes());
+    name.extend_from_slice(&near::current_account_id());
+    keccak256(name)
+}
+
+impl World {
+    /// Writes what a transaction changed.
+    pub fn commit(&mut self, changes: AddressMap<Account>) {
+        for (address, account) in changes {
+            if account.is_touched() {
+                self.commit_account(address, &account);
+            }
+        }
+    }
+
+    fn commit_account(&mut self, address: Address, account: &Account) {
+        let before = self.before.remove(&address);
+        // EIP-161; and EIP-6780: what is destroyed was created by the same transaction and has stored nothing.
+        if account.is_selfdestructed() || account.is_empty() {
+            if before.is_some() {
+                near::storage_remove(&state::account_key(&address.into_array()));
+            }
+            return;
+        }
+        let incarnation = incarnation(account.info.account_id);
+        for (slot, value) in account.changed_storage_slots() {
+            set_storage(address, incarnation, *slot, value.present_value);
+        }
+        let info = &account.info;
+        let record = Record {
+            nonce: info.nonce,
+            balance: info.balance.to_be_bytes(),
+            code_hash: info.code_hash.0,
+            incarnation,
+        };
+        if before == Some(record) {
+            return;
+        }
+        let is_new = before.is_none_or(|before| before.code_hash != record.code_hash);
+        if let Some(bytecode) = info.code.as_ref().filter(|_| is_new) {
+            if info.code_hash != KECCAK_EMPTY {
+                code::store(info.code_hash, bytecode);
+            }
+        }
+        set_account(address, &record);
+    }
+}
+
+/// revm's hint of an account is the incarnation of its storage here.
+fn incarnation(account: Option<AccountId>) -> u32 {
+    account.map_or(0, |account| account.get() as u32)
+}
+
+/// Borsh of a record.
+pub fn encode(record: &impl borsh::BorshSerialize) -> Vec<u8> {
+    match borsh::to_vec(record) {
+        Ok(bytes) => bytes,
+        Err(_) => cotenant_guest::panic("ERR_STATE: a record is too long"),
+    }
+}

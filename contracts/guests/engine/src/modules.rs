@@ -1,0 +1,136 @@
+//! Compiled frames: private modules of this account, opened by sync calls.
+//!
+//! **Gas.** A module may burn a number of NEAR gas that follows from its frame's EVM gas alone, far more than compiled
+//! code needs. If it wants more than that it misbehaves, and its frame halts exceptionally, on every machine and
+//! however much gas was attached. If the *call* runs out first, it fails as a whole: what a transaction does never
+//! depends on how much NEAR gas came with it.
+//!
+//! **Refusals.** A module that the host does not open (no room for one more live call, no memory, no such module any
+//! more) has not run, so its frame is interpreted instead, with the result that it would have had.
+
+use crate::code::{self, Shared};
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use cotenant_guest::{Call, GAS_ALL, Grants, Live, StepInto, SyncExecutionError, near};
+use evm_parent::{Begun, FRAME_GAS_MAX, FrameFault, LiveModule, ModuleSource, Progress};
+use revm::interpreter::Interpreter;
+use revm::interpreter::interpreter::{EthInterpreter, ExtBytecode};
+use revm::primitives::{B256, Bytes};
+use revm::state::Bytecode;
+
+/// The method that compiled contracts export.
+const METHOD: &str = "run";
+
+/// NEAR gas that a module may burn whatever its frame's EVM gas.
+const FIXED_GAS: u64 = 3_000_000_000_000;
+
+/// NEAR gas that it may burn for each unit of its frame's EVM gas. The dearest that compiled code does is hashing
+/// (some 300 Mgas a unit).
+const GAS_PER_EVM_GAS: u64 = 1_000_000_000;
+
+/// Faults that a result lists.
+const FAULTS_MAX: usize = 8;
+
+/// The largest share of the gas that is left: all but this part, which the engine keeps to fail in words.
+const KEPT_PART: u64 = 64;
+
+/// Bytes of a message that come without a second fetch.
+const BUFFER_BYTES: usize = 1024;
+
+/// Whether a call is a view, in which gas cannot be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Gas is known.
+    Call,
+    /// It is not.
+    View,
+}
+
+/// Opens the modules of promoted contracts.
+pub struct Modules {
+    mode: Mode,
+    codes: Shared,
+    faults: Vec<String>,
+}
+
+/// An opened module.
+pub struct Module {
+    live: Live,
+    /// Whether the bound on its gas is the call's and not its own.
+    bound_by_call: bool,
+}
+
+impl Modules {
+    /// Modules of the code that `codes` finds.
+    pub fn new(mode: Mode, codes: Shared) -> Self {
+        Self { mode, codes, faults: Vec::new() }
+    }
+
+    /// What modules did wrong.
+    pub fn take_faults(&mut self) -> Vec<String> {
+        core::mem::take(&mut self.faults)
+    }
+
+    /// The bound of a module's gas, and whether it is the call's.
+    fn bound(&self, evm_gas: u64) -> (u64, bool) {
+        let own = evm_gas.saturating_mul(GAS_PER_EVM_GAS).saturating_add(FIXED_GAS);
+        if self.mode == Mode::View {
+            return (own, false);
+        }
+        let left = near::gas_left();
+        let most = left - left / KEPT_PART;
+        if own <= most { (own, false) } else { (most, true) }
+    }
+}
+
+impl ModuleSource for Modules {
+    type Live = Module;
+
+    fn begin(&mut self, frame: &mut Interpreter<EthInterpreter>) -> Result<Begun<Module>, String> {
+        // Init code has no hash; EIP-7702 is resolved already.
+        let Some(hash) = frame.bytecode.hash() else { return Ok(Begun::Interpreter) };
+        let codes = self.codes.borrow();
+        let Some(promotion) = codes.module(hash) else { return Ok(Begun::Interpreter) };
+        let evm_gas = frame.gas.remaining();
+        if evm_gas <= FRAME_GAS_MAX {
+            let (gas, bound_by_call) = self.bound(evm_gas);
+            let opened = Call::open(&promotion.namespace, METHOD)
+                .gas(gas.max(GAS_ALL + 1))
+                .grants(Grants::CRYPTO)
+                .start();
+            if let Ok(live) = opened {
+                return Ok(Begun::Module(Module { live, bound_by_call }));
+            }
+        }
+        frame.bytecode = ExtBytecode::new_with_hash(code::body(hash), hash);
+        Ok(Begun::Interpreter)
+    }
+
+    fn code_bytes(hash: B256, code: &Bytecode) -> Bytes {
+        code::bytes(hash, code)
+    }
+
+    fn fault(&mut self, fault: &FrameFault) {
+        if self.faults.len() < FAULTS_MAX {
+            self.faults.push(fault.to_string());
+        }
+    }
+}
+
+impl LiveModule for Module {
+    type Bytes = Vec<u8>;
+
+    fn resume(&mut self, bytes: Vec<u8>) -> Result<Progress<Vec<u8>>, String> {
+        let mut message = Vec::with_capacity(BUFFER_BYTES);
+        match self.live.resume_into_vec(&bytes, &mut message) {
+            Ok(StepInto::Yielded(_)) => Ok(Progress::Yielded(message)),
+            Ok(StepInto::Returned(_)) => Ok(Progress::Done(message)),
+            Err(SyncExecutionError::OutOfGas) if self.bound_by_call => {
+                cotenant_guest::panic("ERR_NEAR_GAS: attach more gas; nothing has changed")
+            }
+            Err(error) => {
+                Ok(Progress::Failed(FrameFault::Failed { reason: error.name().to_string() }))
+            }
+        }
+    }
+}
