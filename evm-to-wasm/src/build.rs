@@ -26,8 +26,11 @@ use crate::runtime::layout;
 use crate::simplify::{Simpler, simplify};
 use crate::word::Word;
 
-/// Rounds of assuming more of the phis of loops, before nothing is assumed.
-const ROUNDS: u32 = 4;
+/// Rounds of assuming more of the phis of loops, before nothing is assumed of any.
+const ROUNDS: u32 = 8;
+/// Rounds in which what was not so is assumed a step wider; in later ones nothing is assumed of that phi. The others
+/// keep what holds for them.
+const STEPPING_ROUNDS: u32 = 2;
 /// Offsets of memory beyond which a frame halts.
 const MEMORY_MAX: Word = Word([layout::MAXIMUM_PAGES * layout::PAGE as u64, 0, 0, 0]);
 /// How far a counter can get that grows by no more than the gas of its turn: gas is below 2^63 at the entry of
@@ -40,7 +43,7 @@ const COUNTER_BITS: u32 = 62;
 pub fn build(blocks: &Blocks<'_>, graph: &Graph, flow: &Flow) -> Ir {
     let mut assumed = BTreeMap::new();
     for round in 0.. {
-        let (ir, more) = build_once(blocks, graph, flow, assumed, round < ROUNDS);
+        let (ir, more) = build_once(blocks, graph, flow, assumed, round);
         match more {
             None => return ir,
             Some(more) => assumed = more,
@@ -83,7 +86,7 @@ fn build_once(
     graph: &Graph,
     flow: &Flow,
     assumed: Assumed,
-    hopeful: bool,
+    round: u32,
 ) -> (Ir, Option<Assumed>) {
     let mut ir = Ir::default();
     let none = Body {
@@ -112,7 +115,8 @@ fn build_once(
         touched: alloc::vec![0; graph.nodes.len()],
         accessed: BTreeMap::new(),
         assumed,
-        hopeful,
+        hopeful: round < ROUNDS,
+        stepping: round < STEPPING_ROUNDS,
     };
     for node in &flow.order {
         builder.node(*node);
@@ -147,6 +151,8 @@ struct Builder<'a, 'b> {
     assumed: Assumed,
     /// Whether anything is assumed.
     hopeful: bool,
+    /// Whether it may be assumed a step wider.
+    stepping: bool,
 }
 
 impl Builder<'_, '_> {
@@ -592,7 +598,10 @@ impl Builder<'_, '_> {
                 let bits = base.union(range).high.bits();
                 let steps = [32, 64, 160].into_iter();
                 let step = steps.filter(|step| base.high.bits() < *step).find(|step| bits <= *step);
-                assumption.grow(step.map_or(Range::FULL, Range::bits));
+                match step.filter(|_| self.stepping) {
+                    Some(step) => assumption.grow(Range::bits(step)),
+                    None => assumption = Assumption { base: Range::FULL, counted: false },
+                }
             }
             self.assumed.insert((node, slot), assumption);
         }
