@@ -28,7 +28,7 @@ pub enum Jump {
     Nowhere,
     /// To one place, whatever is on the stack.
     Static(Edge),
-    /// To one of several places. The analysis proves that the target is one of these.
+    /// To one of these places. The analysis proves that the target is one of them, or, if the node says so, nowhere.
     Among(Vec<Edge>),
     /// To whatever JUMPDEST is on the stack.
     Anywhere,
@@ -43,6 +43,8 @@ pub struct Node {
     pub heights: (u16, u16),
     /// Where its JUMP or JUMPI goes.
     pub jump: Option<Jump>,
+    /// Whether that may also be nowhere: one of its states has a constant there that is no place.
+    pub nowhere: bool,
     /// What it falls into.
     pub fall: Option<Edge>,
     /// Whether the dispatcher has to know it.
@@ -102,6 +104,7 @@ impl Graph {
                 block: *block,
                 heights: (STACK_LIMIT, 0),
                 jump: None,
+                nowhere: false,
                 fall: None,
                 dispatched: *block == 0,
             })
@@ -137,6 +140,7 @@ impl Graph {
                 None => {}
                 Some(Goes::Anywhere) => jumps[place] = None,
                 Some(Goes::To(to)) => {
+                    node.nowhere |= to.iter().any(|(pc, state)| edge(*pc, *state).is_none());
                     if let Some(edges) = &mut jumps[place] {
                         edges.extend(to.iter().filter_map(|(pc, state)| edge(*pc, *state)));
                     }
@@ -169,7 +173,7 @@ impl Graph {
                     edges.dedup();
                     match edges.as_slice() {
                         [] => Jump::Nowhere,
-                        [edge] => Jump::Static(*edge),
+                        [edge] if !nodes[place].nowhere => Jump::Static(*edge),
                         _ => {
                             if edges.iter().any(|edge| !land(*edge)) {
                                 let copy = reached[place].1;

@@ -1,7 +1,10 @@
 //! Whole programs, compiled and under revm: result, output, gas left, refund, storage, logs.
 
+#[path = "ir/assembler.rs"]
+mod assembler;
 mod harness;
 
+use assembler::assemble;
 use evm_to_wasm::Fork;
 use harness::{Case, Outcome, compare, engine};
 use rand::rngs::StdRng;
@@ -58,6 +61,28 @@ fn internal_functions_return() {
     let code = "6003 6009 90 6017 56 00 5b 6005 6012 90 6017 56 00 5b 01 6020 56 5b 80 01 90 56 00000000 \
                 5b 5f 52 6020 5f f3";
     compare(&engine(), &case(code, "", 100_000));
+}
+
+#[test]
+fn a_jump_that_one_height_of_the_stack_leads_nowhere_halts() {
+    // The block at `:join` is reached with [.., back, 7] and with [.., back, 7, 9]: what it jumps to is `back`, or 7.
+    let join = ":join SWAP1 JUMP";
+    let once = format!("@back PUSH 7 CALLDATASIZE @join JUMPI PUSH 9 {join} :back STOP");
+    // The same in a function with more callers than are compared one by one.
+    let mut often = String::new();
+    for site in 0..7 {
+        often += &format!("@back{site} PUSH 7 @f JUMP :back{site} ");
+    }
+    often += &format!("STOP :f CALLDATASIZE @join JUMPI PUSH 9 {join}");
+    for program in [once, often] {
+        for calldata in ["", "00"] {
+            let mut wanted = case("", calldata, 10_000);
+            wanted.code = assemble(&program);
+            let run = compare(&engine(), &wanted);
+            let succeeds = matches!(run.outcome, Outcome::Success { .. });
+            assert_eq!(succeeds, calldata == "00", "{program}");
+        }
+    }
 }
 
 #[test]

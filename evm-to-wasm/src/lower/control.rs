@@ -218,12 +218,16 @@ impl Emitter<'_> {
             Some(Jump::Among(edges)) if edges.len() <= COMPARED_MAX => {
                 self.settle(target);
                 self.spill(node, ALL);
+                let nowhere = whole.graph.nodes[node as usize].nowhere;
+                if nowhere {
+                    self.halt_beyond_limb(target);
+                }
                 for (place, edge) in edges.iter().enumerate() {
-                    let last = place + 1 == edges.len();
+                    let last = place + 1 == edges.len() && !nowhere;
                     if !last {
-                        self.low_int(target);
-                        self.int(edge.pc);
-                        self.sink().i32_eq().if_(BlockType::Empty);
+                        self.limb(target, 0);
+                        self.long(u64::from(edge.pc));
+                        self.sink().i64_eq().if_(BlockType::Empty);
                         self.open(Label::Other);
                     }
                     self.charge(edge.gas);
@@ -232,16 +236,16 @@ impl Emitter<'_> {
                         self.close();
                     }
                 }
+                if nowhere {
+                    self.branch(Label::Halt);
+                }
                 self.release_settled();
             }
             Some(jump) => {
                 self.settle(target);
-                let anywhere = *jump == Jump::Anywhere;
-                if anywhere && self.limbs_of(target) > 1 {
-                    self.any_limb(target, 1);
-                    self.long(0);
-                    self.sink().i64_ne();
-                    self.branch_if(Label::Halt);
+                let anywhere = *jump == Jump::Anywhere || whole.graph.nodes[node as usize].nowhere;
+                if anywhere {
+                    self.halt_beyond_limb(target);
                 }
                 self.limb(target, 0);
                 self.get(GAS);
@@ -258,6 +262,16 @@ impl Emitter<'_> {
                 self.spill(node, ALL);
                 self.branch(Label::Dispatcher);
             }
+        }
+    }
+
+    /// Halts if a target is larger than any code.
+    fn halt_beyond_limb(&mut self, target: V) {
+        if self.limbs_of(target) > 1 {
+            self.any_limb(target, 1);
+            self.long(0);
+            self.sink().i64_ne();
+            self.branch_if(Label::Halt);
         }
     }
 
