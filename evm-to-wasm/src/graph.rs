@@ -118,6 +118,8 @@ impl Graph {
         };
         let mut mixed = Mixed::default();
         let mut jumps: Vec<Option<Vec<Edge>>> = alloc::vec![Some(Vec::new()); nodes.len()];
+        // Whether a jump halts with one stack; with another one it may go somewhere.
+        let mut nowhere = alloc::vec![false; nodes.len()];
         for (state, place) in analysis.states.iter().zip(&place_of) {
             let place = *place as usize;
             let node = &mut nodes[place];
@@ -137,8 +139,12 @@ impl Graph {
                 None => {}
                 Some(Goes::Anywhere) => jumps[place] = None,
                 Some(Goes::To(to)) => {
-                    if let Some(edges) = &mut jumps[place] {
-                        edges.extend(to.iter().filter_map(|(pc, state)| edge(*pc, *state)));
+                    for (pc, state) in to {
+                        match (&mut jumps[place], edge(*pc, *state)) {
+                            (Some(edges), Some(edge)) => edges.push(edge),
+                            (_, None) => nowhere[place] = true,
+                            _ => {}
+                        }
                     }
                 }
             }
@@ -169,7 +175,7 @@ impl Graph {
                     edges.dedup();
                     match edges.as_slice() {
                         [] => Jump::Nowhere,
-                        [edge] => Jump::Static(*edge),
+                        [edge] if !nowhere[place] => Jump::Static(*edge),
                         _ => {
                             if edges.iter().any(|edge| !land(*edge)) {
                                 let copy = reached[place].1;
@@ -178,7 +184,7 @@ impl Graph {
                                     mixed.callers.push(nodes[place].block);
                                 }
                             }
-                            Jump::Among(edges)
+                            if nowhere[place] { Jump::Anywhere } else { Jump::Among(edges) }
                         }
                     }
                 }
