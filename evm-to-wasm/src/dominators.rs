@@ -186,7 +186,6 @@ mod tests {
             block: place,
             heights: (0, 0),
             jump: edge(0.7).map(Jump::Static),
-            nowhere: false,
             fall: edge(0.7),
             dispatched: place == 0 || edge(0.1).is_some(),
         });

@@ -28,7 +28,7 @@ pub enum Jump {
     Nowhere,
     /// To one place, whatever is on the stack.
     Static(Edge),
-    /// To one of these places. The analysis proves that the target is one of them, or, if the node says so, nowhere.
+    /// To one of several places. The analysis proves that the target is one of these.
     Among(Vec<Edge>),
     /// To whatever JUMPDEST is on the stack.
     Anywhere,
@@ -43,8 +43,6 @@ pub struct Node {
     pub heights: (u16, u16),
     /// Where its JUMP or JUMPI goes.
     pub jump: Option<Jump>,
-    /// Whether that may also be nowhere: one of its states has a constant there that is no place.
-    pub nowhere: bool,
     /// What it falls into.
     pub fall: Option<Edge>,
     /// Whether the dispatcher has to know it.
@@ -104,7 +102,6 @@ impl Graph {
                 block: *block,
                 heights: (STACK_LIMIT, 0),
                 jump: None,
-                nowhere: false,
                 fall: None,
                 dispatched: *block == 0,
             })
@@ -121,6 +118,8 @@ impl Graph {
         };
         let mut mixed = Mixed::default();
         let mut jumps: Vec<Option<Vec<Edge>>> = alloc::vec![Some(Vec::new()); nodes.len()];
+        // Whether a jump halts with one stack; with another one it may go somewhere.
+        let mut nowhere = alloc::vec![false; nodes.len()];
         for (state, place) in analysis.states.iter().zip(&place_of) {
             let place = *place as usize;
             let node = &mut nodes[place];
@@ -140,9 +139,12 @@ impl Graph {
                 None => {}
                 Some(Goes::Anywhere) => jumps[place] = None,
                 Some(Goes::To(to)) => {
-                    node.nowhere |= to.iter().any(|(pc, state)| edge(*pc, *state).is_none());
-                    if let Some(edges) = &mut jumps[place] {
-                        edges.extend(to.iter().filter_map(|(pc, state)| edge(*pc, *state)));
+                    for (pc, state) in to {
+                        match (&mut jumps[place], edge(*pc, *state)) {
+                            (Some(edges), Some(edge)) => edges.push(edge),
+                            (_, None) => nowhere[place] = true,
+                            _ => {}
+                        }
                     }
                 }
             }
@@ -173,7 +175,7 @@ impl Graph {
                     edges.dedup();
                     match edges.as_slice() {
                         [] => Jump::Nowhere,
-                        [edge] if !nodes[place].nowhere => Jump::Static(*edge),
+                        [edge] if !nowhere[place] => Jump::Static(*edge),
                         _ => {
                             if edges.iter().any(|edge| !land(*edge)) {
                                 let copy = reached[place].1;
@@ -182,7 +184,7 @@ impl Graph {
                                     mixed.callers.push(nodes[place].block);
                                 }
                             }
-                            Jump::Among(edges)
+                            if nowhere[place] { Jump::Anywhere } else { Jump::Among(edges) }
                         }
                     }
                 }

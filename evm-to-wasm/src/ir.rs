@@ -263,8 +263,7 @@ impl Listing<'_> {
             Some(Jump::Anywhere) => f.write_str("anywhere"),
             Some(Jump::Among(edges)) => {
                 f.write_str("among")?;
-                edges.iter().try_for_each(|edge| write!(f, " n{}", edge.node))?;
-                f.write_str(if shape.nowhere { " or halt" } else { "" })
+                edges.iter().try_for_each(|edge| write!(f, " n{}", edge.node))
             }
         };
         if body.halts {

@@ -63,6 +63,18 @@ fn internal_functions_return() {
     compare(&engine(), &case(code, "", 100_000));
 }
 
+/// One block jumps to a return address that is one, or to one that is not, by the branch taken before.
+#[test]
+fn a_return_to_nowhere_halts_beside_one_that_returns() {
+    // CALLDATASIZE PUSH1 b JUMPI; PUSH1 ff PUSH1 1 PUSH1 1d JUMPI;
+    // b: JUMPDEST PUSH1 14 PUSH1 1 PUSH1 1d JUMPI; STOP; 14: JUMPDEST PUSH1 1 PUSH0 MSTORE PUSH1 32 PUSH0 RETURN;
+    // 1d: JUMPDEST JUMP
+    let code = "36600b5760ff6001601d575b60146001601d57005b60015f5260205ff35b56";
+    for calldata in ["", "00"] {
+        compare(&engine(), &case(code, calldata, 100_000));
+    }
+}
+
 #[test]
 fn a_jump_that_one_height_of_the_stack_leads_nowhere_halts() {
     // The block at `:join` is reached with [.., back, 7] and with [.., back, 7, 9]: what it jumps to is `back`, or 7.

@@ -202,6 +202,8 @@ struct Interpreter<'a, 'b> {
     steps: u64,
     /// The state in hand.
     index: u32,
+    /// Whether all of it is interpreted, and not just what is news to it.
+    whole: bool,
     links: Vec<Link>,
 }
 
@@ -222,6 +224,7 @@ impl<'a, 'b> Interpreter<'a, 'b> {
             copied_for: BTreeMap::new(),
             steps: 0,
             index: NOWHERE,
+            whole: true,
             links: Vec::new(),
         }
     }
@@ -235,16 +238,16 @@ impl<'a, 'b> Interpreter<'a, 'b> {
         while let Some(index) = self.queue.pop() {
             let state = &mut self.states[index as usize];
             state.queued = false;
+            // It may be changed again by itself.
+            self.whole = core::mem::replace(&mut state.changed, false);
             self.index = index;
             self.links = core::mem::take(&mut state.links);
-            if state.changed {
+            if self.whole {
                 self.links.clear();
                 state.jump = None;
             }
             self.interpret();
-            let state = &mut self.states[index as usize];
-            state.links = core::mem::take(&mut self.links);
-            state.changed = false;
+            self.states[index as usize].links = core::mem::take(&mut self.links);
             if self.steps > budget || (self.any_jump && copies) {
                 return None;
             }
@@ -508,7 +511,7 @@ impl<'a, 'b> Interpreter<'a, 'b> {
         if let Err(place) = givers.binary_search(&self.index) {
             givers.insert(place, self.index);
         }
-        if state.changed {
+        if self.whole {
             return (0..sites.len() as u32).collect();
         }
         let mut news = news[seen as usize..].to_vec();

@@ -218,16 +218,12 @@ impl Emitter<'_> {
             Some(Jump::Among(edges)) if edges.len() <= COMPARED_MAX => {
                 self.settle(target);
                 self.spill(node, ALL);
-                let nowhere = whole.graph.nodes[node as usize].nowhere;
-                if nowhere {
-                    self.halt_beyond_limb(target);
-                }
                 for (place, edge) in edges.iter().enumerate() {
-                    let last = place + 1 == edges.len() && !nowhere;
+                    let last = place + 1 == edges.len();
                     if !last {
-                        self.limb(target, 0);
-                        self.long(u64::from(edge.pc));
-                        self.sink().i64_eq().if_(BlockType::Empty);
+                        self.low_int(target);
+                        self.int(edge.pc);
+                        self.sink().i32_eq().if_(BlockType::Empty);
                         self.open(Label::Other);
                     }
                     self.charge(edge.gas);
@@ -236,16 +232,16 @@ impl Emitter<'_> {
                         self.close();
                     }
                 }
-                if nowhere {
-                    self.branch(Label::Halt);
-                }
                 self.release_settled();
             }
             Some(jump) => {
                 self.settle(target);
-                let anywhere = *jump == Jump::Anywhere || whole.graph.nodes[node as usize].nowhere;
-                if anywhere {
-                    self.halt_beyond_limb(target);
+                let anywhere = *jump == Jump::Anywhere;
+                if anywhere && self.limbs_of(target) > 1 {
+                    self.any_limb(target, 1);
+                    self.long(0);
+                    self.sink().i64_ne();
+                    self.branch_if(Label::Halt);
                 }
                 self.limb(target, 0);
                 self.get(GAS);
@@ -262,16 +258,6 @@ impl Emitter<'_> {
                 self.spill(node, ALL);
                 self.branch(Label::Dispatcher);
             }
-        }
-    }
-
-    /// Halts if a target is larger than any code.
-    fn halt_beyond_limb(&mut self, target: V) {
-        if self.limbs_of(target) > 1 {
-            self.any_limb(target, 1);
-            self.long(0);
-            self.sink().i64_ne();
-            self.branch_if(Label::Halt);
         }
     }
 
