@@ -16,9 +16,9 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::blocks::{Block, Blocks, End, Instruction};
+use crate::facts;
 use crate::flow::{Flow, NONE};
 use crate::graph::{Graph, Jump};
-use crate::facts;
 use crate::ir::{Body, Def, Ir, Phi, V};
 use crate::opcode::{Family, Op, Row, arity, row};
 use crate::range::{self, Range};
@@ -264,7 +264,8 @@ impl Builder<'_, '_> {
         self.accessed.clear();
         let place = node as usize;
         // The entry of the contract comes before everything; here it does unless something leads back to it.
-        let least = if node > 0 && self.flow.order.first() == Some(&0) { self.touched[0] } else { 0 };
+        let least =
+            if node > 0 && self.flow.order.first() == Some(&0) { self.touched[0] } else { 0 };
         let mut touched: Option<u64> = None;
         if !self.graph.nodes[place].dispatched {
             for from in &self.flow.predecessors[place] {

@@ -43,9 +43,7 @@ fn learn(ir: &Ir, condition: V, truth: bool, depth: u32, facts: &mut Vec<(V, Ran
             learn(ir, x, false, depth + 1, facts);
             return learn(ir, y, false, depth + 1, facts);
         }
-        (Some(Op::And), &[x, y])
-            if truth && ir.range(x).is_flag() && ir.range(y).is_flag() =>
-        {
+        (Some(Op::And), &[x, y]) if truth && ir.range(x).is_flag() && ir.range(y).is_flag() => {
             learn(ir, x, true, depth + 1, facts);
             return learn(ir, y, true, depth + 1, facts);
         }

@@ -112,7 +112,9 @@ impl Graph {
             Some(Edge { pc, node, gas: target.gas })
         };
         let functions_of = |copy: &[u32]| {
-            copy.iter().filter_map(|returns| analysis.copied_for.get(returns).copied()).collect::<Vec<u32>>()
+            copy.iter()
+                .filter_map(|returns| analysis.copied_for.get(returns).copied())
+                .collect::<Vec<u32>>()
         };
         let mut mixed = Mixed::default();
         let mut jumps: Vec<Option<Vec<Edge>>> = alloc::vec![Some(Vec::new()); nodes.len()];
@@ -142,7 +144,8 @@ impl Graph {
             }
         }
         let mut landings: BTreeMap<u32, Edge> = BTreeMap::new();
-        let mut land = |edge: Edge| landings.insert(edge.pc, edge).is_none_or(|other| other == edge);
+        let mut land =
+            |edge: Edge| landings.insert(edge.pc, edge).is_none_or(|other| other == edge);
         for node in &mut nodes {
             // Nothing follows a node whose stack always under- or overflows.
             let block = &blocks.blocks[node.block as usize];

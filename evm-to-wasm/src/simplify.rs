@@ -108,7 +108,9 @@ pub fn simplify(ir: &Ir, op: Op, operands: &[V]) -> Simpler {
         (Op::Eq, &[_, y]) if a == Some(Word::ZERO) => Simpler::Is1(0x15, y),
         (Op::Eq, &[x, _]) if b == Some(one) && range_of(0).is_flag() => Simpler::Is(x),
         (Op::Eq, &[_, y]) if a == Some(one) && range_of(1).is_flag() => Simpler::Is(y),
-        (Op::Lt | Op::Gt | Op::Slt | Op::Sgt, [x, y]) if ir.root(*x) == ir.root(*y) => Simpler::Const(Word::ZERO),
+        (Op::Lt | Op::Gt | Op::Slt | Op::Sgt, [x, y]) if ir.root(*x) == ir.root(*y) => {
+            Simpler::Const(Word::ZERO)
+        }
         (Op::Lt, &[x, _]) if b == Some(one) => Simpler::Is1(0x15, x),
         (Op::Gt, &[_, y]) if a == Some(one) => Simpler::Is1(0x15, y),
         // x < x + y is false only where the sum may wrap.

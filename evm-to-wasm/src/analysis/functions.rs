@@ -96,7 +96,8 @@ fn local(blocks: &Blocks<'_>, index: usize) -> Local {
         let n = arity(instruction.byte);
         match instruction.row.op {
             Op::Push => {
-                let target = blocks.immediate(*instruction).as_u64().and_then(|pc| blocks.target(pc));
+                let target =
+                    blocks.immediate(*instruction).as_u64().and_then(|pc| blocks.target(pc));
                 stack.push(target.map(|target| target.block));
             }
             Op::Dup => {
@@ -260,7 +261,8 @@ impl Sizes<'_, '_> {
                 return None;
             }
             let calls = ends == End::Jump;
-            let next = successors(self.blocks, self.locals, block).chain(local.left.iter().copied());
+            let next =
+                successors(self.blocks, self.locals, block).chain(local.left.iter().copied());
             for next in next {
                 if self.closed[next as usize] {
                     continue;

@@ -41,7 +41,8 @@ pub fn find(blocks: &Blocks<'_>, states: &mut [State], any_jump: bool) {
     while let Some(index) = open.pop() {
         let State { block, heights: (low, high), .. } = states[index as usize];
         let block = &blocks.blocks[block as usize];
-        let (low, high) = (low.max(block.need), high.min(STACK_LIMIT - block.growth.min(STACK_LIMIT)));
+        let (low, high) =
+            (low.max(block.need), high.min(STACK_LIMIT - block.growth.min(STACK_LIMIT)));
         if low > high {
             // It always under- or overflows.
             continue;

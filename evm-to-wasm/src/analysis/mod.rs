@@ -249,11 +249,7 @@ impl<'a, 'b> Interpreter<'a, 'b> {
             }
         }
         heights::find(self.blocks, &mut self.states, self.any_jump);
-        Some(Analysis {
-            states: self.states,
-            any_jump: self.any_jump,
-            copied_for: self.copied_for,
-        })
+        Some(Analysis { states: self.states, any_jump: self.any_jump, copied_for: self.copied_for })
     }
 
     /// Joins a stack into the state of `block` that is for such stacks.
@@ -550,7 +546,8 @@ impl<'a, 'b> Interpreter<'a, 'b> {
             }
             _ => {
                 for pc in self.members(target) {
-                    let shape = if calls { self.call(pc, shape.clone(), net) } else { shape.clone() };
+                    let shape =
+                        if calls { self.call(pc, shape.clone(), net) } else { shape.clone() };
                     let state = self.land(pc, shape);
                     self.link(state, self.index, net);
                     to.push((pc, state));

@@ -155,9 +155,7 @@ pub fn spilled(ir: &Ir, node: u32, reads: u32) -> impl Iterator<Item = (i32, V)>
         .iter()
         .enumerate()
         .map(|(place, value)| (body.floor + place as i32, *value))
-        .filter(move |(slot, value)| {
-            *slot >= least && *ir.def(ir.root(*value)) != Def::Load(*slot)
-        })
+        .filter(move |(slot, value)| *slot >= least && *ir.def(ir.root(*value)) != Def::Load(*slot))
 }
 
 /// Places of the values of a part, and the locals that it has beyond the first ones.
