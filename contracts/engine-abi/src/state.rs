@@ -69,8 +69,6 @@ pub struct Promotion {
     pub compiler: u32,
     /// Version of the frame ABI.
     pub abi: u32,
-    /// SHA-256 of the module.
-    pub wasm_hash: [u8; 32],
     /// Bytes of the module.
     pub wasm_bytes: u32,
     /// Bytes of the contract's code.

@@ -80,12 +80,12 @@ fn native(workload: &Workload) -> Vec<ExecutionResult> {
 }
 
 fn assert_as_native(name: &str, ours: &TransactionResult, native: &ExecutionResult) {
-    let status = match (&ours.status, native) {
+    let status = matches!(
+        (&ours.status, native),
         (Status::Success, ExecutionResult::Success { .. })
-        | (Status::Revert, ExecutionResult::Revert { .. })
-        | (Status::Halt(_), ExecutionResult::Halt { .. }) => true,
-        _ => false,
-    };
+            | (Status::Revert, ExecutionResult::Revert { .. })
+            | (Status::Halt(_), ExecutionResult::Halt { .. })
+    );
     assert!(status, "{name}: {ours:?}, natively {native:?}");
     assert_eq!(ours.gas_used, native.tx_gas_used(), "{name}: gas");
     assert_eq!(ours.refund, native.gas().final_refunded(), "{name}: refund");

@@ -121,8 +121,6 @@ fn find(state: &WorkingState, account: &AccountId, hash: &CodeHash) -> Result<Fo
         Some("the code in the state is another contract's".to_owned())
     } else if deployed.visibility != Visibility::Private {
         Some("the module is public".to_owned())
-    } else if deployed.code_hash.0 != promotion.wasm_hash {
-        Some("the module is not the one that was promoted".to_owned())
     } else {
         None
     };
