@@ -44,7 +44,7 @@ fn a_transfer_is_measured_in_each_mode_and_its_gas_adds_up() {
     let text = std::fs::read_to_string(out.join("results.md")).unwrap();
     assert!(text.contains("| erc20_transfer | compiled |"), "{text}");
     for chart in ["execution_gas", "near_gas", "evm_gas"] {
-        let chart = std::fs::read_to_string(out.join(format!("{chart}_wasmi.svg"))).unwrap();
+        let chart = std::fs::read_to_string(out.join(format!("charts/{chart}_wasmi.svg"))).unwrap();
         assert!(chart.starts_with("<svg") && chart.contains("erc20_transfer"), "{chart}");
     }
 }

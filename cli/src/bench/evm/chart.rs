@@ -52,7 +52,7 @@ pub(super) fn bars(path: &Path, report: &Report, engine: &str, quantity: &Quanti
     let area = SVGBackend::new(path, (WIDTH, height + FRAME)).into_drawing_area();
     let drawn = || -> Result<(), DrawingAreaErrorKind<std::io::Error>> {
         area.fill(&WHITE)?;
-        let title = format!("{}, on {engine}", quantity.title);
+        let title = format!("{}, {}, on {engine}", quantity.title, quantity.unit);
         let scale = Decades { low: decade_below(low), high: decade_above(high) };
         let mut chart = ChartBuilder::on(&area)
             .caption(title, ("sans-serif", 20))
@@ -64,7 +64,6 @@ pub(super) fn bars(path: &Path, report: &Report, engine: &str, quantity: &Quanti
             .configure_mesh()
             .disable_y_mesh()
             .disable_y_axis()
-            .x_desc(quantity.unit)
             .x_labels(12)
             .light_line_style(TRANSPARENT)
             .draw()?;

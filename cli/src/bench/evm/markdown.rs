@@ -1,4 +1,4 @@
-//! The report as a folder: `results.md`, and a chart beside it for each quantity and engine.
+//! The report as a folder: `results.md`, and in `charts` a chart for each quantity and engine.
 
 use super::chart::{Quantity, bars};
 use super::report::{Ratio, Report, Row};
@@ -7,6 +7,9 @@ use anyhow::Result;
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
+
+/// Folder of the charts, below the report's.
+const CHARTS: &str = "charts";
 
 const QUANTITIES: [(&str, Quantity); 3] = [
     (
@@ -37,10 +40,11 @@ const QUANTITIES: [(&str, Quantity); 3] = [
 
 /// Writes the report into a folder, which is created.
 pub(super) fn write(folder: &Path, report: &Report) -> Result<()> {
-    fs::create_dir_all(folder)?;
+    let charts = folder.join(CHARTS);
+    fs::create_dir_all(&charts)?;
     for engine in report.engines() {
         for (name, quantity) in &QUANTITIES {
-            bars(&folder.join(format!("{name}_{engine}.svg")), report, engine, quantity)?;
+            bars(&charts.join(format!("{name}_{engine}.svg")), report, engine, quantity)?;
         }
     }
     fs::write(folder.join("results.md"), text(report))?;
@@ -59,7 +63,7 @@ fn text(report: &Report) -> String {
         text.push('\n');
         ratios(&mut text, report, engine);
         for (name, quantity) in &QUANTITIES {
-            let _ = writeln!(text, "\n![{}]({name}_{engine}.svg)", quantity.title);
+            let _ = writeln!(text, "\n![{}]({CHARTS}/{name}_{engine}.svg)", quantity.title);
         }
     }
     let losers = without_gain(report);
