@@ -5,7 +5,8 @@
 //! stack, with several it has a phi for each entry between floor and height. Constants fold, and equal pure
 //! instructions of a node are one.
 //!
-//! Gas is charged by section: at the entry of a node, and behind each instruction that needs it exactly.
+//! Gas is charged by section: at the entry of a node, and behind each instruction that needs it exactly. Nodes that
+//! always follow each other share a section.
 //!
 //! More is known of a value behind a branch on it ([`facts`]) and behind an access to memory at it, which no gas
 //! pays for beyond 2^32: what follows uses a new value that is the same but narrower. The range of a phi is
@@ -114,6 +115,8 @@ fn build_once(
         known: BTreeMap::new(),
         touched: alloc::vec![0; graph.nodes.len()],
         accessed: BTreeMap::new(),
+        section: None,
+        sections: alloc::vec![None; graph.nodes.len()],
         assumed,
         hopeful: round < ROUNDS,
         stepping: round < STEPPING_ROUNDS,
@@ -148,6 +151,9 @@ struct Builder<'a, 'b> {
     touched: Vec<u64>,
     /// Sizes of accesses in the node in hand, by the root of their offset.
     accessed: BTreeMap<V, u64>,
+    /// The charge that is open in the node in hand, and at the end of each node.
+    section: Option<V>,
+    sections: Vec<Option<V>>,
     assumed: Assumed,
     /// Whether anything is assumed.
     hopeful: bool,
@@ -171,6 +177,8 @@ impl Builder<'_, '_> {
         let code = blocks.of(block);
         let mut operands = Vec::new();
         if !halts {
+            let before = self.only_way(node);
+            self.section = before.and_then(|before| self.sections[before as usize]);
             self.charge(code);
             for (index, instruction) in code.iter().enumerate() {
                 let row = instruction.row;
@@ -184,10 +192,12 @@ impl Builder<'_, '_> {
                     _ => self.instruction(*instruction),
                 }
                 if row.needs_exact_gas() {
+                    self.section = None;
                     self.charge(&code[index + 1..]);
                 }
             }
         }
+        self.sections[place] = self.section.filter(|_| !halts);
         self.ir.bodies[place] = Body {
             phis,
             items: core::mem::take(&mut self.items),
@@ -227,6 +237,11 @@ impl Builder<'_, '_> {
             let range = self.phi_range(node, slot);
             let value = self.ir.value(Def::Phi(phi), node, range);
             phis.push(value);
+            // What is the same on all ways is not carried along.
+            let value = match range.only() {
+                Some(word) => self.constant(word),
+                None => value,
+            };
             self.stack.push(value);
         }
         phis
@@ -366,6 +381,13 @@ impl Builder<'_, '_> {
         self.refine(root, Range::up_to(MEMORY_MAX));
     }
 
+    /// Notes an access to so many bytes: one of any length says where it is.
+    fn access_range(&mut self, offset: V, length: V) {
+        if !self.ir.range(length).low.is_zero() && self.ir.as_const(offset).is_none() {
+            self.refine(self.ir.root(offset), Range::up_to(MEMORY_MAX));
+        }
+    }
+
     /// Checks what is not known of the height; whether it is known to be wrong.
     fn check_stack(&mut self, node: u32, block: &Block) -> bool {
         let place = node as usize;
@@ -400,9 +422,38 @@ impl Builder<'_, '_> {
                 break;
             }
         }
-        if gas > 0 {
-            self.item(Def::Charge(gas), Range::FULL);
+        // What runs whenever the node before does is charged there.
+        if let Some(section) = self.section
+            && let Def::Charge(before) = &mut self.ir.defs[section.0 as usize]
+        {
+            *before += gas;
+        } else if gas > 0 {
+            self.section = Some(self.item(Def::Charge(gas), Range::FULL));
         }
+    }
+
+    /// The node that always goes to this one, which nothing else goes to.
+    fn only_way(&self, node: u32) -> Option<u32> {
+        let [before] = *self.flow.predecessors[node as usize] else { return None };
+        let shape = &self.graph.nodes[before as usize];
+        let body = &self.ir.bodies[before as usize];
+        let falls = shape.fall.filter(|_| body.end != End::Jump);
+        let jumps = match shape.jump {
+            Some(Jump::Static(edge)) => Some(edge),
+            _ => None,
+        };
+        let edge = match (body.end, body.operands.as_slice()) {
+            _ if body.halts || self.graph.nodes[node as usize].dispatched => None,
+            (End::Fall, _) => falls,
+            (End::Jump, _) => jumps,
+            (End::Jumpi, [_, condition]) => match self.ir.range(*condition) {
+                range if range.high.is_zero() => falls,
+                range if !range.low.is_zero() => jumps,
+                _ => None,
+            },
+            _ => None,
+        };
+        edge.filter(|edge| edge.node == node).map(|_| before)
     }
 
     fn item(&mut self, def: Def, range: Range) -> V {
@@ -532,6 +583,15 @@ impl Builder<'_, '_> {
         match row.op {
             Op::Mload | Op::Mstore => self.access(value, operands[0], 32),
             Op::Mstore8 => self.access(value, operands[0], 1),
+            Op::Keccak256 | Op::Log => self.access_range(operands[0], operands[1]),
+            Op::Calldatacopy | Op::Codecopy | Op::Returndatacopy => {
+                self.access_range(operands[0], operands[2]);
+            }
+            Op::Mcopy => {
+                self.access_range(operands[0], operands[2]);
+                self.access_range(operands[1], operands[2]);
+            }
+            Op::Extcodecopy => self.access_range(operands[1], operands[3]),
             _ => {}
         }
         value

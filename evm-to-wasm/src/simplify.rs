@@ -154,6 +154,12 @@ pub fn simplify(ir: &Ir, op: Op, operands: &[V]) -> Simpler {
             (_, Some(by)) => Simpler::Shift(0x1b, by, x),
             _ => Simpler::No,
         },
+        (Op::Div, &[product, y]) if factor(ir, product, y).is_some() => {
+            factor(ir, product, y).map_or(Simpler::No, Simpler::Is)
+        }
+        (Op::Shr, &[by, shifted]) if unshifted(ir, by, shifted).is_some() => {
+            unshifted(ir, by, shifted).map_or(Simpler::No, Simpler::Is)
+        }
         (Op::Div, &[x, _]) => power_of_two(b).map_or(Simpler::No, |by| Simpler::Shift(0x1c, by, x)),
         _ => Simpler::No,
     }
@@ -188,4 +194,25 @@ fn grows(ir: &Ir, sum: V, x: V) -> bool {
     ir.op(sum) == Some(Op::Add)
         && operands.iter().any(|operand| ir.root(*operand) == ir.root(x))
         && !ir.range(operands[0]).high.add_carry(ir.range(operands[1]).high).1
+}
+
+/// The other factor of a product that is known not to wrap, as Solidity's check of a product asks for it.
+fn factor(ir: &Ir, product: V, y: V) -> Option<V> {
+    let product = ir.root(product);
+    let &[p, q] = ir.arguments_of(product) else { return None };
+    let wraps = ir.range(p).high.mul_overflow(ir.range(q).high).1;
+    if ir.op(product) != Some(Op::Mul) || wraps || ir.range(y).low.is_zero() {
+        return None;
+    }
+    let y = ir.root(y);
+    [(p, q), (q, p)].into_iter().find(|(_, known)| ir.root(*known) == y).map(|(other, _)| other)
+}
+
+/// What was shifted left before, if no bit left it.
+fn unshifted(ir: &Ir, by: V, shifted: V) -> Option<V> {
+    let shifted = ir.root(shifted);
+    let &[left, value] = ir.arguments_of(shifted) else { return None };
+    let by = ir.as_const(by)?;
+    let kept = ir.range(value).high.bits() + by.shift_amount() <= 256;
+    (ir.op(shifted) == Some(Op::Shl) && ir.as_const(left) == Some(by) && kept).then_some(value)
 }
