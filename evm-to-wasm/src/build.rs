@@ -34,11 +34,14 @@ const ROUNDS: u32 = 8;
 const STEPPING_ROUNDS: u32 = 2;
 /// Offsets of memory beyond which a frame halts.
 const MEMORY_MAX: Word = Word([layout::MAXIMUM_PAGES * layout::PAGE as u64, 0, 0, 0]);
-/// How far a counter can get that grows by no more than the gas of its turn: gas is below 2^63 at the entry of
-/// a frame, and may be overdrawn in a turn.
-const COUNTED_MAX: Word = Word([(1 << 63) + (1 << 32), 0, 0, 0]);
-/// Bits of the start of such a counter, at most: its end then fits 64.
+/// What all turns of loops together can charge: gas is below 2^63 at the entry of a frame, and may be overdrawn in
+/// a turn.
+const GAS_MAX: u128 = (1 << 63) + (1 << 32);
+/// Bits of the start of a counter, at most, and how far it may count: its end then fits 64.
 const COUNTER_BITS: u32 = 62;
+const COUNTED_MAX: u64 = 3 << 62;
+/// Nodes up to the head of a loop whose gas is added up.
+const TURN_NODES_MAX: u32 = 256;
 
 /// Builds the form of `graph`.
 pub fn build(blocks: &Blocks<'_>, graph: &Graph, flow: &Flow) -> Ir {
@@ -60,23 +63,23 @@ type Assumed = BTreeMap<(u32, i32), Assumption>;
 struct Assumption {
     /// What comes forwards, and backwards unless it is counted.
     base: Range,
-    /// Whether what comes backwards may count up from there.
-    counted: bool,
+    /// How far what comes backwards may count up from there.
+    counted: u64,
 }
 
 impl Assumption {
     fn range(self) -> Range {
         match self.counted {
-            true => Range { low: self.base.low, high: self.base.high.add(COUNTED_MAX) },
-            false => self.base,
+            0 => self.base,
+            by => Range { low: self.base.low, high: self.base.high.add(Word::from(by)) },
         }
     }
 
     /// Counts no more if the end could be beyond 64 bits.
     fn grow(&mut self, base: Range) {
         self.base = base;
-        if self.counted && base.high.bits() > COUNTER_BITS {
-            *self = Self { base: Range::FULL, counted: false };
+        if self.counted > 0 && base.high.bits() > COUNTER_BITS {
+            *self = Self { base: Range::FULL, counted: 0 };
         }
     }
 }
@@ -274,7 +277,7 @@ impl Builder<'_, '_> {
             return Range::FULL;
         }
         // A flag has a local of its own type: a word that comes later would not fit.
-        let first = Assumption { base: wider(forward), counted: false };
+        let first = Assumption { base: wider(forward), counted: 0 };
         let assumption = self.assumed.entry((node, slot)).or_insert(first);
         assumption.grow(assumption.base.union(first.base));
         assumption.range()
@@ -645,14 +648,18 @@ impl Builder<'_, '_> {
                 }
                 let range = self.ir.range(*operand);
                 let itself = *self.ir.def(self.ir.root(*operand)) == Def::Phi(phi as u32);
-                let counter = self.is_counter(*operand, phi as u32, *from);
                 let base = assumption.base;
-                if itself || base.contains(range) || (assumption.counted && counter) {
+                if itself || base.contains(range) {
+                    continue;
+                }
+                let counts = self.counts_up(*operand, phi as u32, *from);
+                if counts.is_some_and(|by| by <= assumption.counted) {
                     continue;
                 }
                 holds = false;
-                if counter && base.high.bits() <= COUNTER_BITS {
-                    assumption.counted = true;
+                if let Some(by) = counts.filter(|_| base.high.bits() <= COUNTER_BITS) {
+                    // Another latch may count in other steps: what is more holds for both.
+                    assumption.counted = by;
                     continue;
                 }
                 let bits = base.union(range).high.bits();
@@ -660,7 +667,7 @@ impl Builder<'_, '_> {
                 let step = steps.filter(|step| base.high.bits() < *step).find(|step| bits <= *step);
                 match step.filter(|_| self.stepping) {
                     Some(step) => assumption.grow(Range::bits(step)),
-                    None => assumption = Assumption { base: Range::FULL, counted: false },
+                    None => assumption = Assumption { base: Range::FULL, counted: 0 },
                 }
             }
             self.assumed.insert((node, slot), assumption);
@@ -668,24 +675,43 @@ impl Builder<'_, '_> {
         holds
     }
 
-    /// Whether a value is a phi of a loop plus no more than the gas of the turn that it is made in.
-    fn is_counter(&self, value: V, phi: u32, latch: u32) -> bool {
+    /// How far a value can grow that is a phi of a loop plus a constant: gas pays for the turns.
+    fn counts_up(&self, value: V, phi: u32, latch: u32) -> Option<u64> {
         let ir = &self.ir;
         let value = ir.root(value);
-        let (Some(Op::Add), &[a, b]) = (ir.op(value), ir.arguments_of(value)) else { return false };
+        let (Some(Op::Add), &[a, b]) = (ir.op(value), ir.arguments_of(value)) else { return None };
         let is_phi = |v: V| *ir.def(ir.root(v)) == Def::Phi(phi);
         let step = match (ir.as_const(a), ir.as_const(b)) {
-            (Some(step), None) if is_phi(b) => step,
-            (None, Some(step)) if is_phi(a) => step,
-            _ => return false,
+            (Some(step), None) if is_phi(b) => step.as_u64()?,
+            (None, Some(step)) if is_phi(a) => step.as_u64()?,
+            _ => return None,
         };
-        let gas = |node: u32| {
+        let turn = self.gas_of_turn(ir.phis[phi as usize].node, latch);
+        // One turn more may have begun than is paid for.
+        let turns = GAS_MAX.checked_div(u128::from(turn))? + 1;
+        let by = u64::try_from(turns.checked_mul(u128::from(step))?).ok()?;
+        (by < COUNTED_MAX).then_some(by)
+    }
+
+    /// Gas of what runs in every turn of a loop that ends with `latch`: of the nodes on all ways from its head there,
+    /// which are those that dominate the latch and that the head dominates.
+    fn gas_of_turn(&self, head: u32, latch: u32) -> u64 {
+        let mut sum = 0;
+        let mut node = latch;
+        for _ in 0..TURN_NODES_MAX {
             let block = self.graph.nodes[node as usize].block;
-            u64::from(self.blocks.blocks[block as usize].gas)
-        };
-        let head = ir.phis[phi as usize].node;
-        let turn = gas(head) + if latch == head { 0 } else { gas(latch) };
-        step.as_u64().is_some_and(|step| step <= turn)
+            sum += u64::from(self.blocks.blocks[block as usize].gas);
+            if node == head {
+                return sum;
+            }
+            node = self.flow.dominators.immediate[node as usize];
+            if node == NONE {
+                break;
+            }
+        }
+        // The head dominates every latch of its loop, however far it is.
+        let block = self.graph.nodes[head as usize].block;
+        sum + u64::from(self.blocks.blocks[block as usize].gas)
     }
 }
 
