@@ -33,6 +33,7 @@ mod options;
 mod range;
 pub mod runtime;
 mod simplify;
+mod sink;
 mod word;
 
 use alloc::string::String;

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use borsh::BorshSerialize;
 use wasm_encoder::{
     BlockType, CodeSection, CustomSection, DataCountSection, DataSection, Encode, EntityType,
-    ExportKind, ExportSection, FunctionSection, GlobalSection, ImportSection, InstructionSink,
+    ExportKind, ExportSection, FunctionSection, GlobalSection, ImportSection,
     MemorySection, MemoryType, Module, TypeSection, ValType,
 };
 
@@ -21,6 +21,7 @@ use crate::hash::code_hash;
 use crate::ir::{Def, Ir, Listing};
 use crate::lower::{Callee, PartBody, landing, lower};
 use crate::opcode::Op;
+use crate::sink::Sink;
 use crate::runtime::{self, Function, Setup, Signature, layout};
 use crate::{COMPILER_VERSION, Compiled, Fork, Options, Report};
 
@@ -266,7 +267,7 @@ fn run(lowered: &Lowered, first_part: u32, enter: u32, halt: u32, sled: u32) -> 
             firsts[part] = firsts[part].min(lowered.ids[node]);
         }
     }
-    let mut sink = InstructionSink::new(&mut bytes);
+    let mut sink = Sink::new(&mut bytes);
     sink.call(enter).local_tee(1).i64_const(0).i64_lt_s().if_(BlockType::Empty);
     sink.call(halt).return_().end();
     if sled > 0 {
@@ -274,7 +275,7 @@ fn run(lowered: &Lowered, first_part: u32, enter: u32, halt: u32, sled: u32) -> 
     }
     // The entry of the contract is the first node of the first part.
     sink.i32_const(lowered.ids.first().copied().unwrap_or(0) as i32).local_set(0);
-    let call = |sink: &mut InstructionSink<'_>, part: usize| {
+    let call = |sink: &mut Sink<'_>, part: usize| {
         sink.local_get(0).local_get(1).local_get(2).call(first_part + part as u32);
         sink.local_set(2).local_set(1).local_set(0);
     };
