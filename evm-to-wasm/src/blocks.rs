@@ -124,6 +124,11 @@ impl<'a> Blocks<'a> {
         Some(Target { block, gas: found.pc - pc as u32 })
     }
 
+    /// Whether a jump may go to `pc`.
+    pub fn is_place(&self, pc: u32) -> bool {
+        self.at.get(pc as usize).is_some_and(|block| *block != NOWHERE)
+    }
+
     /// Every place that a jump may go to, in order.
     pub fn jumpdests(&self) -> impl Iterator<Item = u32> + '_ {
         self.at.iter().enumerate().filter(|(_, block)| **block != NOWHERE).map(|(pc, _)| pc as u32)
@@ -145,6 +150,19 @@ impl<'a> Blocks<'a> {
             *byte = self.code.get(start + place).copied().unwrap_or(0);
         }
         Word::from_be(&padded[..bytes])
+    }
+
+    /// The same, if it fits 32 bits.
+    pub fn small_immediate(&self, instruction: Instruction) -> Option<u32> {
+        let start = instruction.pc as usize + 1;
+        let mut word = 0_u32;
+        for place in start..start + opcode::immediate_bytes(instruction.byte) {
+            if word >> 24 != 0 {
+                return None;
+            }
+            word = word << 8 | u32::from(self.code.get(place).copied().unwrap_or(0));
+        }
+        Some(word)
     }
 
     /// The instructions of a block.

@@ -34,6 +34,7 @@ mod range;
 pub mod runtime;
 mod simplify;
 mod sink;
+mod table;
 mod word;
 
 use alloc::string::String;
