@@ -143,13 +143,14 @@ impl<'a> Blocks<'a> {
 
     /// The word that a PUSH pushes.
     pub fn immediate(&self, instruction: Instruction) -> Word {
-        let bytes = opcode::immediate_bytes(instruction.byte);
         let start = instruction.pc as usize + 1;
-        let mut padded = [0_u8; 32];
-        for (place, byte) in padded.iter_mut().take(bytes).enumerate() {
-            *byte = self.code.get(start + place).copied().unwrap_or(0);
+        let bytes = opcode::immediate_bytes(instruction.byte);
+        let mut limbs = [0_u64; 4];
+        for (place, at) in (start..start + bytes).rev().enumerate() {
+            let byte = self.code.get(at).copied().unwrap_or(0);
+            limbs[place / 8] |= u64::from(byte) << (8 * (place % 8));
         }
-        Word::from_be(&padded[..bytes])
+        Word(limbs)
     }
 
     /// The same, if it fits 32 bits.

@@ -111,7 +111,7 @@ fn lower_all(blocks: &Blocks<'_>, seed: Seed) -> Lowered {
             })
             .collect();
         let flow = Flow::new(blocks, &mut graph, &weights, limits);
-        let ir = build(blocks, &graph, &flow);
+        let ir = build(blocks, &graph, &flow, seed);
         let ids = number(&graph, &flow);
         let mut needed: BTreeSet<Function> = [Function::Enter, Function::Halt].into();
         let parts = lower(&graph, &flow, &ir, &ids, &mut needed);

@@ -80,8 +80,12 @@ impl Effects {
         let top = stack.len();
         match row.op {
             Op::Push => {
-                let known = blocks.small_immediate(instruction);
-                stack.push(Left::Is(known.map_or(Known::Unknown, Known::Pushed)));
+                // Only a place in the code can be a return address.
+                stack.push(Left::Is(match blocks.small_immediate(instruction) {
+                    Some(word) if blocks.is_place(word) => Known::Pushed(word),
+                    Some(word) => Known::Number(word),
+                    None => Known::Unknown,
+                }));
             }
             Op::Pc => stack.push(Left::Is(Known::Number(instruction.pc))),
             Op::Dup => stack.push(stack[top - n]),
@@ -134,7 +138,7 @@ impl Effects {
         entries.extend_from_slice(&results[folds.len()..]);
     }
 
-    /// Constants that the block itself pushes and leaves, from the top down; none for other entries.
+    /// Places that the block itself pushes and leaves, from the top down; none for other entries.
     pub fn pushed(&self, block: u32) -> impl Iterator<Item = Option<u32>> + '_ {
         let leaves = self.of[block as usize].leaves.clone();
         let leaves = &self.leaves[leaves.start as usize..leaves.end as usize];

@@ -3,7 +3,6 @@
 use alloc::vec::Vec;
 
 use super::known::{Known, Tail};
-use crate::blocks::Blocks;
 use crate::table::{Seed, Table};
 
 /// What tells a stack from others of the same block; possible return addresses are apart, in `marks`.
@@ -46,7 +45,6 @@ impl Keys {
     /// Looks for the state of a block with a stack; constants make a difference only if `exact`.
     pub fn find(
         &mut self,
-        blocks: &Blocks<'_>,
         block: u32,
         entries: &[Known],
         tail: Tail,
@@ -58,7 +56,7 @@ impl Keys {
                 Known::Unknown | Known::Number(_) | Known::Set(_) => continue,
                 Known::Return => 0,
                 Known::Copied(pc) => 1 + (u64::from(*pc) << 2),
-                Known::Pushed(pc) if exact && blocks.is_place(*pc) => 2 + (u64::from(*pc) << 2),
+                Known::Pushed(pc) if exact => 2 + (u64::from(*pc) << 2),
                 Known::Pushed(_) => continue,
             };
             self.mine.push((place as u32, mark));

@@ -290,11 +290,11 @@ impl<'a, 'b> Interpreter<'a, 'b> {
             topmost = all;
             (entries, tail) = (&topmost[topmost.len() - STACK_FOLLOWED..], Tail::Unknown);
         }
-        let mut found = self.keys.find(self.blocks, block, entries, tail, true);
+        let mut found = self.keys.find(block, entries, tail, true);
         // Copies are as many as they are meant to be.
         let many = self.shapes[block as usize];
         if found.is_none() && many >= SHAPES_MAX && !known::in_copy(entries) {
-            found = self.keys.find(self.blocks, block, entries, tail, false);
+            found = self.keys.find(block, entries, tail, false);
             if found.is_none() && many >= 2 * SHAPES_MAX {
                 return self.enter_rest(block, entries, tail);
             }
@@ -611,7 +611,7 @@ impl<'a, 'b> Interpreter<'a, 'b> {
             return self.enter(target.block, stack, tail);
         }
         let found = stack.iter().enumerate().rev().find_map(|(place, entry)| match entry {
-            Known::Pushed(pc) => self.blocks.is_place(*pc).then_some((place, *pc)),
+            Known::Pushed(pc) => Some((place, *pc)),
             _ => None,
         });
         let Some((place, returns)) = found else { return self.enter(target.block, stack, tail) };
