@@ -124,6 +124,11 @@ impl<'a> Blocks<'a> {
         Some(Target { block, gas: found.pc - pc as u32 })
     }
 
+    /// Whether a jump may go to `pc`.
+    pub fn is_place(&self, pc: u32) -> bool {
+        self.at.get(pc as usize).is_some_and(|block| *block != NOWHERE)
+    }
+
     /// Every place that a jump may go to, in order.
     pub fn jumpdests(&self) -> impl Iterator<Item = u32> + '_ {
         self.at.iter().enumerate().filter(|(_, block)| **block != NOWHERE).map(|(pc, _)| pc as u32)
@@ -138,13 +143,27 @@ impl<'a> Blocks<'a> {
 
     /// The word that a PUSH pushes.
     pub fn immediate(&self, instruction: Instruction) -> Word {
-        let bytes = opcode::immediate_bytes(instruction.byte);
         let start = instruction.pc as usize + 1;
-        let mut padded = [0_u8; 32];
-        for (place, byte) in padded.iter_mut().take(bytes).enumerate() {
-            *byte = self.code.get(start + place).copied().unwrap_or(0);
+        let bytes = opcode::immediate_bytes(instruction.byte);
+        let mut limbs = [0_u64; 4];
+        for (place, at) in (start..start + bytes).rev().enumerate() {
+            let byte = self.code.get(at).copied().unwrap_or(0);
+            limbs[place / 8] |= u64::from(byte) << (8 * (place % 8));
         }
-        Word::from_be(&padded[..bytes])
+        Word(limbs)
+    }
+
+    /// The same, if it fits 32 bits.
+    pub fn small_immediate(&self, instruction: Instruction) -> Option<u32> {
+        let start = instruction.pc as usize + 1;
+        let mut word = 0_u32;
+        for place in start..start + opcode::immediate_bytes(instruction.byte) {
+            if word >> 24 != 0 {
+                return None;
+            }
+            word = word << 8 | u32::from(self.code.get(place).copied().unwrap_or(0));
+        }
+        Some(word)
     }
 
     /// The instructions of a block.

@@ -25,6 +25,7 @@ use crate::opcode::{Family, Op, Row, arity, row};
 use crate::range::{self, Range};
 use crate::runtime::layout;
 use crate::simplify::{Simpler, simplify};
+use crate::table::{Seed, Table};
 use crate::word::Word;
 
 /// Rounds of assuming more of the phis of loops, before nothing is assumed of any.
@@ -44,16 +45,18 @@ const COUNTED_MAX: u64 = 3 << 62;
 const TURN_NODES_MAX: u32 = 256;
 
 /// Builds the form of `graph`.
-pub fn build(blocks: &Blocks<'_>, graph: &Graph, flow: &Flow) -> Ir {
+pub fn build(blocks: &Blocks<'_>, graph: &Graph, flow: &Flow, seed: Seed) -> Ir {
     let mut assumed = BTreeMap::new();
+    let mut ir = Ir::default();
     for round in 0.. {
-        let (ir, more) = build_once(blocks, graph, flow, assumed, round);
+        let more;
+        (ir, more) = build_once(blocks, graph, flow, seed, ir, assumed, round);
         match more {
-            None => return ir,
+            None => break,
             Some(more) => assumed = more,
         }
     }
-    Ir::default()
+    ir
 }
 
 /// Ranges assumed for entries of the stack at the head of a loop, by node and entry.
@@ -84,15 +87,17 @@ impl Assumption {
     }
 }
 
-/// The form, and more to assume if what was assumed is not so.
+/// The form, in the room of an earlier one, and more to assume if what was assumed is not so.
 fn build_once(
     blocks: &Blocks<'_>,
     graph: &Graph,
     flow: &Flow,
+    seed: Seed,
+    mut ir: Ir,
     assumed: Assumed,
     round: u32,
 ) -> (Ir, Option<Assumed>) {
-    let mut ir = Ir::default();
+    ir.clear(ir.defs.len().max(blocks.instructions.len()));
     let none = Body {
         phis: Vec::new(),
         items: Vec::new(),
@@ -102,22 +107,23 @@ fn build_once(
         exit: Vec::new(),
         halts: true,
     };
-    ir.bodies = alloc::vec![none; graph.nodes.len()];
+    ir.bodies.resize(graph.nodes.len(), none);
     let mut builder = Builder {
         blocks,
         graph,
         flow,
         ir,
-        constants: BTreeMap::new(),
+        seed,
+        constants: Table::default(),
         checked: alloc::vec![(0, 0); graph.nodes.len()],
         node: 0,
         items: Vec::new(),
         base: 0,
         stack: Vec::new(),
-        loads: BTreeMap::new(),
-        known: BTreeMap::new(),
+        loads: Vec::new(),
+        known: Table::default(),
         touched: alloc::vec![0; graph.nodes.len()],
-        accessed: BTreeMap::new(),
+        accessed: Vec::new(),
         section: None,
         sections: alloc::vec![None; graph.nodes.len()],
         assumed,
@@ -138,7 +144,11 @@ struct Builder<'a, 'b> {
     graph: &'b Graph,
     flow: &'b Flow,
     ir: Ir,
-    constants: BTreeMap<Word, V>,
+    seed: Seed,
+    /// Constants.
+    constants: Table,
+    /// Pure instructions, those of other nodes among them.
+    known: Table,
     /// Entries and room that are known to be there, by node, relative to the head.
     checked: Vec<(i32, i32)>,
     // Of the node in hand.
@@ -148,12 +158,12 @@ struct Builder<'a, 'b> {
     base: i32,
     /// Entries from `base` up.
     stack: Vec<V>,
-    loads: BTreeMap<i32, V>,
-    known: BTreeMap<(u8, [V; 3]), V>,
+    /// Entries that have been loaded, in order.
+    loads: Vec<(i32, V)>,
     /// Bytes of memory that are known to be touched at the end of each node.
     touched: Vec<u64>,
     /// Sizes of accesses in the node in hand, by the root of their offset.
-    accessed: BTreeMap<V, u64>,
+    accessed: Vec<(V, u64)>,
     /// The charge that is open in the node in hand, and at the end of each node.
     section: Option<V>,
     sections: Vec<Option<V>>,
@@ -170,7 +180,6 @@ impl Builder<'_, '_> {
         self.node = node;
         self.items = Vec::new();
         self.loads.clear();
-        self.known.clear();
         let blocks = self.blocks;
         let block = &blocks.blocks[self.graph.nodes[place].block as usize];
         let phis = self.enter(node);
@@ -330,7 +339,7 @@ impl Builder<'_, '_> {
         let mut made: Vec<(V, V)> = Vec::new();
         let mut stack = core::mem::take(&mut self.stack);
         let mut loads = core::mem::take(&mut self.loads);
-        for value in stack.iter_mut().chain(loads.values_mut()) {
+        for value in stack.iter_mut().chain(loads.iter_mut().map(|(_, value)| value)) {
             if self.ir.root(*value) != root || self.ir.as_const(*value).is_some() {
                 continue;
             }
@@ -375,7 +384,14 @@ impl Builder<'_, '_> {
             return;
         }
         let root = self.ir.root(offset);
-        let accessed = self.accessed.entry(root).or_default();
+        let place = match self.accessed.binary_search_by_key(&root, |(root, _)| *root) {
+            Ok(place) => place,
+            Err(place) => {
+                self.accessed.insert(place, (root, 0));
+                place
+            }
+        };
+        let accessed = &mut self.accessed[place].1;
         if *accessed >= size {
             self.ir.touched.insert(value);
         } else {
@@ -466,8 +482,15 @@ impl Builder<'_, '_> {
     }
 
     fn constant(&mut self, word: Word) -> V {
-        let ir = &mut self.ir;
-        *self.constants.entry(word).or_insert_with(|| ir.constant(word))
+        let hash = self.seed.hash(word.0);
+        let ir = &self.ir;
+        let is_it = |value| matches!(ir.def(V(value)), Def::Const(other) if *other == word);
+        if let Some(value) = self.constants.find(hash, is_it) {
+            return V(value);
+        }
+        let value = self.ir.constant(word);
+        self.constants.insert(hash, value.0);
+        value
     }
 
     fn height(&self) -> i32 {
@@ -475,12 +498,14 @@ impl Builder<'_, '_> {
     }
 
     fn load(&mut self, slot: i32) -> V {
-        if let Some(value) = self.loads.get(&slot) {
-            return *value;
+        match self.loads.binary_search_by_key(&slot, |(slot, _)| *slot) {
+            Ok(place) => self.loads[place].1,
+            Err(place) => {
+                let value = self.item(Def::Load(slot), Range::FULL);
+                self.loads.insert(place, (slot, value));
+                value
+            }
         }
-        let value = self.item(Def::Load(slot), Range::FULL);
-        self.loads.insert(slot, value);
-        value
     }
 
     /// Brings entries down to `depth` from the top into the virtual stack.
@@ -536,11 +561,13 @@ impl Builder<'_, '_> {
 
     fn instruction(&mut self, instruction: Instruction) {
         let row = instruction.row;
-        let mut operands = Vec::with_capacity(usize::from(row.pops));
-        for _ in 0..row.pops {
-            operands.push(self.pop());
+        // A CALL has seven.
+        let mut operands = [V(0); 7];
+        let operands = &mut operands[..usize::from(row.pops)];
+        for operand in &mut *operands {
+            *operand = self.pop();
         }
-        let value = self.compute(instruction.byte, row, &operands);
+        let value = self.compute(instruction.byte, row, operands);
         if row.pushes > 0 {
             self.stack.push(value);
         }
@@ -551,8 +578,12 @@ impl Builder<'_, '_> {
         if row.op == Op::Codesize {
             return self.constant(Word::from(self.blocks.code.len() as u64));
         }
+        let range_of =
+            |place: usize| operands.get(place).map_or(Range::FULL, |v| self.ir.range(*v));
+        let range = range::result(row.op, range_of(0), range_of(1), range_of(2));
+        let mut hash = 0;
         if pure {
-            match simplify(&self.ir, row.op, operands) {
+            match simplify(&self.ir, row.op, operands, range) {
                 Simpler::No => {}
                 Simpler::Const(word) => return self.constant(word),
                 Simpler::Is(value) => return value,
@@ -563,25 +594,20 @@ impl Builder<'_, '_> {
                     return self.again(byte, &[by, value]);
                 }
             }
-        }
-        let mut key = (byte, [V(u32::MAX); 3]);
-        if pure {
-            for (place, operand) in operands.iter().enumerate() {
-                key.1[place] = *operand;
-            }
-            if let Some(value) = self.known.get(&key) {
-                return *value;
+            let numbers = operands.iter().map(|operand| u64::from(operand.0));
+            let start = u64::from(self.node) << 8 | u64::from(byte);
+            hash = self.seed.hash([start].into_iter().chain(numbers));
+            if let Some(value) = self.known.find(hash, |value| self.is_same(V(value), byte, operands))
+            {
+                return V(value);
             }
         }
-        let range_of =
-            |place: usize| operands.get(place).map_or(Range::FULL, |v| self.ir.range(*v));
-        let range = range::result(row.op, range_of(0), range_of(1), range_of(2));
         let start = self.ir.arguments.len() as u32;
         self.ir.arguments.extend_from_slice(operands);
         let arguments = (start, operands.len() as u8);
         let value = self.item(Def::Inst { byte, op: row.op, arguments }, range);
         if pure {
-            self.known.insert(key, value);
+            self.known.insert(hash, value.0);
         }
         match row.op {
             Op::Mload | Op::Mstore => self.access(value, operands[0], 32),
@@ -598,6 +624,13 @@ impl Builder<'_, '_> {
             _ => {}
         }
         value
+    }
+
+    /// Whether a value is this instruction, in the node in hand.
+    fn is_same(&self, value: V, byte: u8, operands: &[V]) -> bool {
+        self.ir.homes[value.0 as usize] == self.node
+            && matches!(self.ir.def(value), Def::Inst { byte: other, .. } if *other == byte)
+            && self.ir.arguments_of(value) == operands
     }
 
     fn again(&mut self, byte: u8, operands: &[V]) -> V {

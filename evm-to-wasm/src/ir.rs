@@ -6,7 +6,6 @@
 //!
 //! `--emit ir` prints it; `docs/evm/compiler.md` explains a printed program.
 
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -97,6 +96,8 @@ pub struct Ir {
     pub ranges: Vec<Range>,
     /// Node in which each value is computed.
     pub homes: Vec<u32>,
+    /// What each value is, before more was known of it.
+    roots: Vec<V>,
     /// Operands of all instructions.
     pub arguments: Vec<V>,
     /// Phis.
@@ -104,13 +105,38 @@ pub struct Ir {
     /// Bodies of the nodes.
     pub bodies: Vec<Body>,
     /// Accesses of memory that is known to be touched already.
-    pub touched: BTreeSet<V>,
+    pub touched: Values,
+}
+
+/// A set of values.
+#[derive(Debug, Default)]
+pub struct Values(Vec<u64>);
+
+impl Values {
+    /// Adds a value.
+    pub fn insert(&mut self, value: V) {
+        let place = value.0 as usize / 64;
+        if place >= self.0.len() {
+            self.0.resize(place + 1, 0);
+        }
+        self.0[place] |= 1 << (value.0 % 64);
+    }
+
+    /// Whether a value is in it.
+    pub fn contains(&self, value: V) -> bool {
+        self.0.get(value.0 as usize / 64).is_some_and(|bits| bits >> (value.0 % 64) & 1 == 1)
+    }
 }
 
 impl Ir {
     /// A new value.
     pub fn value(&mut self, def: Def, home: u32, range: Range) -> V {
         let value = V(self.defs.len() as u32);
+        let root = match def {
+            Def::Same(argument) => self.root(self.arguments[argument as usize]),
+            _ => value,
+        };
+        self.roots.push(root);
         self.defs.push(def);
         self.ranges.push(range);
         self.homes.push(home);
@@ -152,11 +178,25 @@ impl Ir {
     }
 
     /// The value that it is, before more was known of it.
-    pub fn root(&self, mut value: V) -> V {
-        while let Def::Same(argument) = self.def(value) {
-            value = self.arguments[*argument as usize];
-        }
-        value
+    pub fn root(&self, value: V) -> V {
+        self.roots[value.0 as usize]
+    }
+
+    /// Forgets everything, and keeps the room for so many values.
+    pub fn clear(&mut self, values: usize) {
+        self.defs.clear();
+        self.ranges.clear();
+        self.homes.clear();
+        self.roots.clear();
+        self.arguments.clear();
+        self.phis.clear();
+        self.bodies.clear();
+        self.touched.0.clear();
+        self.defs.reserve(values);
+        self.ranges.reserve(values);
+        self.homes.reserve(values);
+        self.roots.reserve(values);
+        self.arguments.reserve(2 * values);
     }
 
     /// What it does, if it is an instruction.
@@ -242,7 +282,7 @@ impl Listing<'_> {
                 }
                 f.write_str(row.map_or("?", |row| row.name))?;
                 self.operands(f, self.ir.arguments_of(value))?;
-                if self.ir.touched.contains(&value) {
+                if self.ir.touched.contains(value) {
                     f.write_str(", touched")?;
                 }
             }

@@ -33,6 +33,8 @@ mod options;
 mod range;
 pub mod runtime;
 mod simplify;
+mod sink;
+mod table;
 mod word;
 
 use alloc::string::String;

@@ -7,12 +7,12 @@ use alloc::vec::Vec;
 use borsh::BorshSerialize;
 use wasm_encoder::{
     BlockType, CodeSection, CustomSection, DataCountSection, DataSection, Encode, EntityType,
-    ExportKind, ExportSection, FunctionSection, GlobalSection, ImportSection, InstructionSink,
+    ExportKind, ExportSection, FunctionSection, GlobalSection, ImportSection,
     MemorySection, MemoryType, Module, TypeSection, ValType,
 };
 
 use crate::abi::{self, reads};
-use crate::analysis::{Functions, analyse};
+use crate::analysis::{Effects, Functions, analyse};
 use crate::blocks::Blocks;
 use crate::build::build;
 use crate::flow::{Flow, NONE, PartLimits};
@@ -21,6 +21,8 @@ use crate::hash::code_hash;
 use crate::ir::{Def, Ir, Listing};
 use crate::lower::{Callee, PartBody, landing, lower};
 use crate::opcode::Op;
+use crate::sink::Sink;
+use crate::table::Seed;
 use crate::runtime::{self, Function, Setup, Signature, layout};
 use crate::{COMPILER_VERSION, Compiled, Fork, Options, Report};
 
@@ -61,25 +63,28 @@ struct Lowered {
 /// Compiles `code`.
 pub fn compile(code: &[u8], options: &Options) -> Compiled {
     let blocks = Blocks::decode(code, options.fork);
-    let lowered = lower_all(&blocks);
-    assemble(&blocks, &lowered, options)
+    let hash = code_hash(code);
+    let lowered = lower_all(&blocks, Seed::new(hash[0]));
+    assemble(&blocks, &lowered, options, hash)
 }
 
 /// Prints the intermediate form of `code`.
 pub fn print(code: &[u8], options: &Options) -> alloc::string::String {
     use alloc::string::ToString;
     let blocks = Blocks::decode(code, options.fork);
-    let lowered = lower_all(&blocks);
+    let lowered = lower_all(&blocks, Seed::new(code_hash(code)[0]));
     let places: Vec<u32> = blocks.blocks.iter().map(|block| block.pc).collect();
     let Lowered { graph, flow, ir, .. } = &lowered;
     Listing { ir, graph, flow, places: &places }.to_string()
 }
 
 /// The graph of `blocks`, with copies of as many functions as it goes.
-fn shape(blocks: &Blocks<'_>) -> Graph {
-    let mut functions = Functions::find(blocks);
+fn shape(blocks: &Blocks<'_>, seed: Seed) -> Graph {
+    let effects = Effects::new(blocks);
+    let mut functions = Functions::find(blocks, &effects);
     for _ in 0..COPYING_ROUNDS {
-        match analyse(blocks, &functions).map(|analysis| Graph::new(blocks, &analysis)) {
+        let analysis = analyse(blocks, &effects, &functions, seed);
+        match analysis.map(|analysis| Graph::new(blocks, &analysis)) {
             Some(Ok(graph)) => return graph,
             Some(Err(mixed)) if functions.copy_less(&mixed) => {}
             _ => break,
@@ -87,13 +92,13 @@ fn shape(blocks: &Blocks<'_>) -> Graph {
     }
     functions.copy_none();
     // Without copies there is one node a block.
-    analyse(blocks, &functions)
+    analyse(blocks, &effects, &functions, seed)
         .and_then(|analysis| Graph::new(blocks, &analysis).ok())
         .unwrap_or_default()
 }
 
-fn lower_all(blocks: &Blocks<'_>) -> Lowered {
-    let shaped = shape(blocks);
+fn lower_all(blocks: &Blocks<'_>, seed: Seed) -> Lowered {
+    let shaped = shape(blocks, seed);
     let mut limits = PartLimits { weight: 100_000, dispatched: 900, nodes: 1_500, single: false };
     loop {
         let mut graph = shaped.clone();
@@ -106,7 +111,7 @@ fn lower_all(blocks: &Blocks<'_>) -> Lowered {
             })
             .collect();
         let flow = Flow::new(blocks, &mut graph, &weights, limits);
-        let ir = build(blocks, &graph, &flow);
+        let ir = build(blocks, &graph, &flow, seed);
         let ids = number(&graph, &flow);
         let mut needed: BTreeSet<Function> = [Function::Enter, Function::Halt].into();
         let parts = lower(&graph, &flow, &ir, &ids, &mut needed);
@@ -164,7 +169,12 @@ impl Types {
     }
 }
 
-fn assemble(blocks: &Blocks<'_>, lowered: &Lowered, options: &Options) -> Compiled {
+fn assemble(
+    blocks: &Blocks<'_>,
+    lowered: &Lowered,
+    options: &Options,
+    code_hash: abi::Hash,
+) -> Compiled {
     let setup = Setup { keccak: options.keccak, code_bytes: blocks.code.len() as u32 };
     let linked = runtime::link(&lowered.needed, &setup);
     let mut types = Types::default();
@@ -238,7 +248,7 @@ fn assemble(blocks: &Blocks<'_>, lowered: &Lowered, options: &Options) -> Compil
         compiler: COMPILER_VERSION,
         fork: options.fork,
         reads: report.reads,
-        code_hash: code_hash(blocks.code),
+        code_hash,
     };
     let mut data = Vec::new();
     // Writing to memory does not fail.
@@ -266,7 +276,7 @@ fn run(lowered: &Lowered, first_part: u32, enter: u32, halt: u32, sled: u32) -> 
             firsts[part] = firsts[part].min(lowered.ids[node]);
         }
     }
-    let mut sink = InstructionSink::new(&mut bytes);
+    let mut sink = Sink::new(&mut bytes);
     sink.call(enter).local_tee(1).i64_const(0).i64_lt_s().if_(BlockType::Empty);
     sink.call(halt).return_().end();
     if sled > 0 {
@@ -274,7 +284,7 @@ fn run(lowered: &Lowered, first_part: u32, enter: u32, halt: u32, sled: u32) -> 
     }
     // The entry of the contract is the first node of the first part.
     sink.i32_const(lowered.ids.first().copied().unwrap_or(0) as i32).local_set(0);
-    let call = |sink: &mut InstructionSink<'_>, part: usize| {
+    let call = |sink: &mut Sink<'_>, part: usize| {
         sink.local_get(0).local_get(1).local_get(2).call(first_part + part as u32);
         sink.local_set(2).local_set(1).local_set(0);
     };

@@ -5,7 +5,7 @@
 
 use crate::ir::{Ir, V};
 use crate::opcode::Op;
-use crate::range::{self, Range};
+use crate::range::Range;
 use crate::word::Word;
 
 /// What an instruction comes down to.
@@ -65,8 +65,8 @@ pub fn fold(op: Op, a: Word, b: Word, c: Word) -> Option<Word> {
     })
 }
 
-/// What `op` of these operands comes down to.
-pub fn simplify(ir: &Ir, op: Op, operands: &[V]) -> Simpler {
+/// What `op` of these operands comes down to, if its result is in the range that theirs say.
+pub fn simplify(ir: &Ir, op: Op, operands: &[V], result: Range) -> Simpler {
     let operand = |place: usize| operands.get(place).copied();
     let constant = |place| operand(place).and_then(|value| ir.as_const(value));
     let (a, b) = (constant(0), constant(1));
@@ -77,7 +77,6 @@ pub fn simplify(ir: &Ir, op: Op, operands: &[V]) -> Simpler {
         return Simpler::Const(word);
     }
     let range_of = |place| operand(place).map_or(Range::FULL, |value| ir.range(value));
-    let result = range::result(op, range_of(0), range_of(1), range_of(2));
     if let Some(word) = result.only()
         && ir_is_foldable(op)
     {

@@ -62,15 +62,6 @@ impl Word {
     /// 2^256 - 1.
     pub const MAX: Self = Self([u64::MAX; 4]);
 
-    /// From at most 32 bytes, big-endian.
-    pub fn from_be(bytes: &[u8]) -> Self {
-        let mut limbs = [0_u64; 4];
-        for (place, byte) in bytes.iter().rev().take(32).enumerate() {
-            limbs[place / 8] |= u64::from(*byte) << (8 * (place % 8));
-        }
-        Self(limbs)
-    }
-
     /// The value, if it is below 2^64.
     pub fn as_u64(self) -> Option<u64> {
         (self.0[1] | self.0[2] | self.0[3] == 0).then_some(self.0[0])

@@ -6,9 +6,10 @@
 
 use alloc::vec::Vec;
 
+use super::effects::Effects;
 use crate::blocks::{Blocks, End};
 use crate::graph::Mixed;
-use crate::opcode::{Op, arity};
+use crate::opcode::Op;
 
 /// Instructions of a function with a copy at each call, with those of the functions that it calls.
 const COPIED_MAX: u32 = 72;
@@ -41,9 +42,9 @@ struct Local {
 
 impl Functions {
     /// Looks at all blocks.
-    pub fn find(blocks: &Blocks<'_>) -> Self {
+    pub fn find(blocks: &Blocks<'_>, effects: &Effects) -> Self {
         let locals: Vec<Local> =
-            (0..blocks.blocks.len()).map(|index| local(blocks, index)).collect();
+            (0..blocks.blocks.len()).map(|index| local(blocks, effects, index)).collect();
         let closed = closed(blocks, &locals);
         let count = blocks.blocks.len();
         let mut jumps = alloc::vec![0_u32; count];
@@ -81,52 +82,23 @@ impl Functions {
     }
 }
 
-fn local(blocks: &Blocks<'_>, index: usize) -> Local {
+fn local(blocks: &Blocks<'_>, effects: &Effects, index: usize) -> Local {
     let block = &blocks.blocks[index];
-    let mut stack: Vec<Option<u32>> = Vec::new();
-    let reach = |stack: &mut Vec<Option<u32>>, depth: usize| {
-        if stack.len() < depth {
-            let missing = depth - stack.len();
-            stack.splice(0..0, core::iter::repeat_n(None, missing));
-        }
-    };
-    let code = blocks.of(block);
-    let ends = matches!(block.end, End::Jump | End::Jumpi);
-    for instruction in &code[..code.len() - usize::from(ends)] {
-        let n = arity(instruction.byte);
-        match instruction.row.op {
-            Op::Push => {
-                let target =
-                    blocks.immediate(*instruction).as_u64().and_then(|pc| blocks.target(pc));
-                stack.push(target.map(|target| target.block));
-            }
-            Op::Dup => {
-                reach(&mut stack, n);
-                stack.push(stack[stack.len() - n]);
-            }
-            Op::Swap => {
-                reach(&mut stack, n + 1);
-                let top = stack.len() - 1;
-                stack.swap(top, top - n);
-            }
-            _ => {
-                let pops = usize::from(instruction.row.pops);
-                stack.truncate(stack.len().saturating_sub(pops));
-                stack.extend(core::iter::repeat_n(None, usize::from(instruction.row.pushes)));
-            }
-        }
-    }
+    let place = |word: Option<u32>| blocks.target(u64::from(word?)).map(|target| target.block);
+    let mut stack = effects.pushed(index as u32).map(place);
     let mut found = Local::default();
-    if ends {
+    if matches!(block.end, End::Jump | End::Jumpi) {
         // A constant that is no JUMPDEST halts: it is not taken for a dynamic jump.
+        let code = blocks.of(block);
         let pushed = code.len().checked_sub(2).map(|place| code[place].row.op) == Some(Op::Push);
-        found.target = stack.pop().flatten();
+        found.target = stack.next().flatten();
         found.dynamic = found.target.is_none() && !pushed;
         if block.end == End::Jumpi {
-            stack.pop();
+            stack.next();
         }
     }
-    found.left = stack.into_iter().flatten().collect();
+    found.left = stack.flatten().collect();
+    found.left.reverse();
     found
 }
 

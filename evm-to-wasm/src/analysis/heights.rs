@@ -21,11 +21,20 @@ pub struct Link {
 
 /// Fills in the heights of all states; if `any_jump`, those whose block starts with a JUMPDEST may have any.
 pub fn find(blocks: &Blocks<'_>, states: &mut [State], any_jump: bool) {
-    let mut ways: Vec<Vec<(u32, i32)>> = alloc::vec![Vec::new(); states.len()];
-    for state in states.iter() {
-        for link in &state.links {
-            ways[link.from as usize].push((link.to, link.delta));
-        }
+    // The ways from each state, one behind the other: those of a state end where those of the next begin.
+    let mut ends = alloc::vec![0_u32; states.len() + 1];
+    for link in states.iter().flat_map(|state| &state.links) {
+        ends[link.from as usize] += 1;
+    }
+    let mut count = 0;
+    for end in &mut ends {
+        count += core::mem::replace(end, count);
+    }
+    let mut ways = alloc::vec![(0_u32, 0_i32); count as usize];
+    for link in states.iter().flat_map(|state| &state.links) {
+        let end = &mut ends[link.from as usize];
+        ways[*end as usize] = (link.to, link.delta);
+        *end += 1;
     }
     let mut growths = alloc::vec![0_u8; states.len()];
     let mut open: Vec<u32> = Vec::new();
@@ -47,7 +56,8 @@ pub fn find(blocks: &Blocks<'_>, states: &mut [State], any_jump: bool) {
             // It always under- or overflows.
             continue;
         }
-        for &(to, delta) in &ways[index as usize] {
+        let start = index.checked_sub(1).map_or(0, |before| ends[before as usize]);
+        for &(to, delta) in &ways[start as usize..ends[index as usize] as usize] {
             let moved =
                 |height: u16| (i32::from(height) + delta).clamp(0, i32::from(STACK_LIMIT)) as u16;
             let (low, high) = (moved(low), moved(high));

@@ -3,8 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use crate::blocks::{Blocks, Instruction};
-use crate::opcode::{Op, arity};
+use crate::opcode::Op;
 
 /// What is known of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,50 +45,23 @@ pub struct Shape {
 impl Shape {
     /// Any stack.
     pub const ANY: Self = Self { entries: Vec::new(), tail: Tail::Unknown };
+}
 
-    /// Whether it is that of a copy of a function.
-    pub fn in_copy(&self) -> bool {
-        self.entries.iter().any(|entry| matches!(entry, Known::Copied(_)))
-    }
+/// Whether a stack is that of a copy of a function.
+pub fn in_copy(entries: &[Known]) -> bool {
+    entries.iter().any(|entry| matches!(entry, Known::Copied(_)))
+}
 
-    /// Brings entries down to `depth` from the top into it; what is below is not known.
-    pub fn reach(&mut self, depth: usize) {
-        if self.entries.len() < depth {
-            let missing = depth - self.entries.len();
-            self.entries.splice(0..0, core::iter::repeat_n(Known::Unknown, missing));
-        }
-    }
-
-    /// Interprets an instruction on entries that are enough for it.
-    pub fn step(&mut self, blocks: &Blocks<'_>, instruction: Instruction) {
-        let entries = &mut self.entries;
-        let row = instruction.row;
-        let n = arity(instruction.byte);
-        let top = entries.len();
-        match row.op {
-            Op::Push => {
-                let word = blocks.immediate(instruction).as_u64();
-                let known = word.and_then(|word| u32::try_from(word).ok());
-                entries.push(known.map_or(Known::Unknown, Known::Pushed));
-            }
-            Op::Pc => entries.push(Known::Number(instruction.pc)),
-            Op::Dup => entries.push(entries[top - n]),
-            Op::Swap => entries.swap(top - 1, top - 1 - n),
-            Op::Add | Op::Sub | Op::And | Op::Or | Op::Xor | Op::Shl | Op::Shr | Op::Mul => {
-                let a = entries.pop().unwrap_or(Known::Unknown);
-                let b = entries.pop().unwrap_or(Known::Unknown);
-                entries.push(fold(row.op, a, b));
-            }
-            _ => {
-                entries.truncate(top - usize::from(row.pops));
-                entries.extend(core::iter::repeat_n(Known::Unknown, usize::from(row.pushes)));
-            }
-        }
+/// Brings entries down to `depth` from the top into a stack; what is below is not known.
+pub fn reach(entries: &mut Vec<Known>, depth: usize) {
+    if entries.len() < depth {
+        let missing = depth - entries.len();
+        entries.splice(0..0, core::iter::repeat_n(Known::Unknown, missing));
     }
 }
 
 /// What is known of a small result; 32 bits are enough for places in code.
-fn fold(op: Op, a: Known, b: Known) -> Known {
+pub fn fold(op: Op, a: Known, b: Known) -> Known {
     let value = |known| match known {
         Known::Pushed(x) | Known::Number(x) => Some(u64::from(x)),
         _ => None,

@@ -15,8 +15,10 @@
 //! what is below. A jump that stays unknown may go to every JUMPDEST with any stack. Time is bounded by steps per
 //! instruction; past them only a PUSH right before a jump is seen ([`coarse`]).
 
+mod effects;
 mod functions;
 mod heights;
+mod keys;
 mod known;
 
 use alloc::collections::BTreeMap;
@@ -24,8 +26,11 @@ use alloc::vec::Vec;
 
 use crate::blocks::{Blocks, End};
 use crate::opcode::Op;
+use crate::table::Seed;
+pub use effects::Effects;
 pub use functions::Functions;
 use heights::Link;
+use keys::Keys;
 use known::{Known, Sets, Shape, Tail};
 
 /// Entries that are followed, from the top.
@@ -86,9 +91,14 @@ pub struct Analysis {
 }
 
 /// Interprets `blocks`; none if there are functions to copy and they are too many or come from anywhere.
-pub fn analyse(blocks: &Blocks<'_>, functions: &Functions) -> Option<Analysis> {
+pub fn analyse(
+    blocks: &Blocks<'_>,
+    effects: &Effects,
+    functions: &Functions,
+    seed: Seed,
+) -> Option<Analysis> {
     let budget = blocks.instructions.len() as u64 * STEPS + 20_000;
-    match Interpreter::new(blocks, functions).run(budget) {
+    match Interpreter::new(blocks, effects, functions, seed).run(budget) {
         Some(analysis) => Some(analysis),
         None if functions.any_copied() => None,
         None => Some(coarse(blocks)),
@@ -172,22 +182,13 @@ struct Site {
     height: i32,
 }
 
-/// What tells the states of a block from each other.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
-    block: u32,
-    entries: u32,
-    tail: Tail,
-    /// Possible return addresses: their places, from the top down, and what they are.
-    marks: Vec<(u32, u64)>,
-}
-
 struct Interpreter<'a, 'b> {
     blocks: &'b Blocks<'a>,
+    effects: &'b Effects,
     functions: &'b Functions,
     states: Vec<State>,
     /// States by what tells them apart.
-    keys: BTreeMap<Key, u32>,
+    keys: Keys,
     /// How many states each block has.
     shapes: Vec<u32>,
     /// The state of each block that all further shapes are joined with.
@@ -205,15 +206,25 @@ struct Interpreter<'a, 'b> {
     /// Whether all of it is interpreted, and not just what is news to it.
     whole: bool,
     links: Vec<Link>,
+    // Stacks in the making.
+    stack: Vec<Known>,
+    other: Vec<Known>,
+    results: Vec<Known>,
 }
 
 impl<'a, 'b> Interpreter<'a, 'b> {
-    fn new(blocks: &'b Blocks<'a>, functions: &'b Functions) -> Self {
+    fn new(
+        blocks: &'b Blocks<'a>,
+        effects: &'b Effects,
+        functions: &'b Functions,
+        seed: Seed,
+    ) -> Self {
         Self {
             blocks,
+            effects,
             functions,
             states: Vec::new(),
-            keys: BTreeMap::new(),
+            keys: Keys::new(seed),
             shapes: alloc::vec![0; blocks.blocks.len()],
             rest: alloc::vec![NOWHERE; blocks.blocks.len()],
             sets: Sets::default(),
@@ -226,13 +237,16 @@ impl<'a, 'b> Interpreter<'a, 'b> {
             index: NOWHERE,
             whole: true,
             links: Vec::new(),
+            stack: Vec::new(),
+            other: Vec::new(),
+            results: Vec::new(),
         }
     }
 
     /// None if it takes too long, or if copies come from anywhere.
     fn run(mut self, budget: u64) -> Option<Analysis> {
         if !self.blocks.blocks.is_empty() {
-            self.enter(0, Shape { entries: Vec::new(), tail: Tail::Bottom });
+            self.enter(0, &[], Tail::Bottom);
         }
         let copies = self.functions.any_copied();
         while let Some(index) = self.queue.pop() {
@@ -263,62 +277,66 @@ impl<'a, 'b> Interpreter<'a, 'b> {
     }
 
     /// Joins a stack into the state of `block` that is for such stacks.
-    fn enter(&mut self, block: u32, mut shape: Shape) -> u32 {
-        self.steps += 4 + shape.entries.len() as u64 / 4;
+    fn enter(&mut self, block: u32, entries: &[Known], tail: Tail) -> u32 {
+        self.steps += 4 + entries.len() as u64 / 4;
+        let (mut entries, mut tail) = (entries, tail);
         if self.functions.closed[block as usize] {
             // Where it goes does not depend on the stack.
-            shape = Shape::ANY;
+            (entries, tail) = (&[], Tail::Unknown);
         }
-        if shape.entries.len() > STACK_FOLLOWED {
-            self.truncate(&mut shape, STACK_FOLLOWED);
+        let topmost;
+        if entries.len() > STACK_FOLLOWED {
+            let all = self.without_returns(entries, tail);
+            topmost = all;
+            (entries, tail) = (&topmost[topmost.len() - STACK_FOLLOWED..], Tail::Unknown);
         }
-        let mut key = self.key(block, &shape, true);
+        let mut found = self.keys.find(block, entries, tail, true);
         // Copies are as many as they are meant to be.
         let many = self.shapes[block as usize];
-        if many >= SHAPES_MAX && !shape.in_copy() && !self.keys.contains_key(&key) {
-            key = self.key(block, &shape, false);
-            if many >= 2 * SHAPES_MAX && !self.keys.contains_key(&key) {
-                return self.enter_rest(block, shape);
+        if found.is_none() && many >= SHAPES_MAX && !known::in_copy(entries) {
+            found = self.keys.find(block, entries, tail, false);
+            if found.is_none() && many >= 2 * SHAPES_MAX {
+                return self.enter_rest(block, entries, tail);
             }
         }
-        match self.keys.get(&key) {
-            Some(&index) => {
-                self.join(index, &shape);
+        match found {
+            Some(index) => {
+                self.join(index, entries);
                 index
             }
             None => {
+                let shape = Shape { entries: entries.to_vec(), tail };
                 let index = self.state(block, shape);
-                self.keys.insert(key, index);
+                self.keys.add(index);
                 index
             }
         }
     }
 
     /// Joins a stack into the state for all that is left.
-    fn enter_rest(&mut self, block: u32, mut shape: Shape) -> u32 {
-        self.forget_returns(&mut shape);
-        shape.tail = Tail::Unknown;
+    fn enter_rest(&mut self, block: u32, entries: &[Known], tail: Tail) -> u32 {
+        let entries = self.without_returns(entries, tail);
         let index = self.rest[block as usize];
         if index == NOWHERE {
-            let index = self.state(block, shape);
+            let index = self.state(block, Shape { entries, tail: Tail::Unknown });
             self.rest[block as usize] = index;
             return index;
         }
         let mine = &mut self.states[index as usize].shape.entries;
-        let common = mine.len().min(shape.entries.len());
+        let common = mine.len().min(entries.len());
         if mine.len() > common {
             mine.drain(..mine.len() - common);
             self.changed(index);
         }
-        shape.entries.drain(..shape.entries.len() - common);
-        self.join(index, &shape);
+        self.join(index, &entries[entries.len() - common..]);
         index
     }
 
     fn state(&mut self, block: u32, shape: Shape) -> u32 {
         let index = self.states.len() as u32;
-        self.shapes[block as usize] += u32::from(!shape.in_copy());
-        self.states.push(State::new(block, shape));
+        let state = State::new(block, shape);
+        self.shapes[block as usize] += u32::from(state.copy.is_empty());
+        self.states.push(state);
         self.enqueue(index);
         index
     }
@@ -337,9 +355,9 @@ impl<'a, 'b> Interpreter<'a, 'b> {
     }
 
     /// Joins a stack into that of a state, which has as many entries.
-    fn join(&mut self, index: u32, other: &Shape) {
+    fn join(&mut self, index: u32, other: &[Known]) {
         let mut mine = core::mem::take(&mut self.states[index as usize].shape.entries);
-        let changed = self.join_entries(&mut mine, &other.entries);
+        let changed = self.join_entries(&mut mine, other);
         self.states[index as usize].shape.entries = mine;
         if changed {
             self.changed(index);
@@ -350,6 +368,9 @@ impl<'a, 'b> Interpreter<'a, 'b> {
     fn join_entries(&mut self, mine: &mut [Known], other: &[Known]) -> bool {
         let mut changed = false;
         for (a, b) in mine.iter_mut().zip(other) {
+            if a == b {
+                continue;
+            }
             let joined = self.join_known(*a, *b);
             changed |= joined != *a;
             *a = joined;
@@ -399,23 +420,6 @@ impl<'a, 'b> Interpreter<'a, 'b> {
         }
     }
 
-    /// What tells a stack from others; constants among that only if `exact`.
-    fn key(&self, block: u32, shape: &Shape, exact: bool) -> Key {
-        let mut marks = Vec::new();
-        for (place, entry) in shape.entries.iter().rev().enumerate() {
-            let mark = match entry {
-                Known::Return => 0,
-                Known::Copied(pc) => 1 + (u64::from(*pc) << 2),
-                Known::Pushed(pc) if exact && self.blocks.target(u64::from(*pc)).is_some() => {
-                    2 + (u64::from(*pc) << 2)
-                }
-                _ => continue,
-            };
-            marks.push((place as u32, mark));
-        }
-        Key { block, entries: shape.entries.len() as u32, tail: shape.tail, marks }
-    }
-
     /// An entry as it is without its tail: a return is one of the callers' constants.
     fn without_return(&mut self, known: Known, tail: Tail) -> Known {
         match (known, tail) {
@@ -430,17 +434,8 @@ impl<'a, 'b> Interpreter<'a, 'b> {
         }
     }
 
-    fn forget_returns(&mut self, shape: &mut Shape) {
-        for place in 0..shape.entries.len() {
-            shape.entries[place] = self.without_return(shape.entries[place], shape.tail);
-        }
-    }
-
-    /// Forgets entries below the topmost `count`.
-    fn truncate(&mut self, shape: &mut Shape, count: usize) {
-        self.forget_returns(shape);
-        shape.entries.drain(..shape.entries.len() - count);
-        shape.tail = Tail::Unknown;
+    fn without_returns(&mut self, entries: &[Known], tail: Tail) -> Vec<Known> {
+        entries.iter().map(|entry| self.without_return(*entry, tail)).collect()
     }
 
     /// Has the state in hand interpreted again when a callee gets another site.
@@ -452,37 +447,43 @@ impl<'a, 'b> Interpreter<'a, 'b> {
     }
 
     fn interpret(&mut self) {
-        let State { block: block_index, ref shape, .. } = self.states[self.index as usize];
-        let mut shape = shape.clone();
+        let mut stack = core::mem::take(&mut self.stack);
+        let State { block, ref shape, .. } = self.states[self.index as usize];
+        let tail = shape.tail;
+        stack.clear();
+        stack.extend_from_slice(&shape.entries);
+        self.interpret_block(block, &mut stack, tail);
+        self.stack = stack;
+    }
+
+    fn interpret_block(&mut self, block_index: u32, stack: &mut Vec<Known>, tail: Tail) {
         let blocks = self.blocks;
         let block = &blocks.blocks[block_index as usize];
         self.steps += 1 + u64::from(block.instructions.end - block.instructions.start);
-        if shape.entries.len() < usize::from(block.need) {
-            match shape.tail {
+        if stack.len() < usize::from(block.need) {
+            match tail {
                 // It always underflows.
                 Tail::Bottom => return,
-                Tail::Of(callee) => return self.split(block_index, callee, &shape),
-                Tail::Unknown => shape.reach(usize::from(block.need)),
+                Tail::Of(callee) => return self.split(block_index, callee, stack),
+                Tail::Unknown => known::reach(stack, usize::from(block.need)),
             }
         }
-        let code = blocks.of(block);
+        self.effects.apply(block_index, stack, &mut self.results);
         let ends = matches!(block.end, End::Jump | End::Jumpi);
-        for instruction in &code[..code.len() - usize::from(ends)] {
-            shape.step(blocks, *instruction);
-        }
-        let target = ends.then(|| shape.entries.pop().unwrap_or(Known::Unknown));
+        let target = ends.then(|| stack.pop().unwrap_or(Known::Unknown));
         if block.end == End::Jumpi {
-            shape.entries.pop();
+            stack.pop();
         }
         if matches!(block.end, End::Fall | End::Jumpi)
             && let Some(next) = blocks.fall(block_index)
         {
-            let next = self.enter(next.block, shape.clone());
+            let next = self.enter(next.block, stack, tail);
             self.link(next, self.index, i32::from(block.net));
             self.states[self.index as usize].falls = Some(next);
         }
         if let Some(target) = target {
-            let goes = self.jump(target, shape, i32::from(block.net), block.end == End::Jump);
+            let calls = block.end == End::Jump;
+            let goes = self.jump(target, stack, tail, i32::from(block.net), calls);
             self.states[self.index as usize].jump = Some(goes);
         }
     }
@@ -495,12 +496,14 @@ impl<'a, 'b> Interpreter<'a, 'b> {
     }
 
     /// Interprets the block in hand, which reaches below a return address, once for each caller.
-    fn split(&mut self, block: u32, callee: u32, shape: &Shape) {
+    fn split(&mut self, block: u32, callee: u32, stack: &[Known]) {
+        let mut back = core::mem::take(&mut self.other);
         for site in self.news(callee) {
-            let (back, from, height) = self.restored(callee, site, shape);
-            let to = self.enter(block, back);
+            let (tail, from, height) = self.restored(callee, site, stack, &mut back);
+            let to = self.enter(block, &back, tail);
             self.link(to, from, height);
         }
+        self.other = back;
     }
 
     /// Sites that the state in hand has something to give to.
@@ -521,54 +524,70 @@ impl<'a, 'b> Interpreter<'a, 'b> {
     }
 
     /// The stack of a caller with what is above it now, the caller's state, and the height relative to it.
-    fn restored(&mut self, callee: u32, site: u32, shape: &Shape) -> (Shape, u32, i32) {
+    fn restored(
+        &mut self,
+        callee: u32,
+        site: u32,
+        stack: &[Known],
+        back: &mut Vec<Known>,
+    ) -> (Tail, u32, i32) {
         let callee = &self.callees[callee as usize];
         let Site { from, returns, below, height } = &callee.sites[site as usize];
-        let mut back = below.clone();
-        back.entries.extend(shape.entries.iter().map(|entry| match entry {
+        back.clear();
+        back.extend_from_slice(&below.entries);
+        back.extend(stack.iter().map(|entry| match entry {
             Known::Return => Known::Pushed(*returns),
             other => *other,
         }));
-        self.steps += 1 + back.entries.len() as u64 / 4;
-        (back, *from, height + shape.entries.len() as i32)
+        self.steps += 1 + back.len() as u64 / 4;
+        (below.tail, *from, height + stack.len() as i32)
     }
 
-    fn jump(&mut self, target: Known, shape: Shape, net: i32, calls: bool) -> Goes {
+    fn jump(&mut self, target: Known, stack: &[Known], tail: Tail, net: i32, calls: bool) -> Goes {
         let mut to = Vec::new();
-        match (target, shape.tail) {
+        match (target, tail) {
             (Known::Return, Tail::Of(callee)) => {
                 // Sorted in the end: there may be thousands, and one more each time.
                 if let Some(Goes::To(before)) = &mut self.states[self.index as usize].jump {
                     to = core::mem::take(before);
                 }
+                let mut back = core::mem::take(&mut self.other);
                 for site in self.news(callee) {
                     let returns = self.callees[callee as usize].sites[site as usize].returns;
-                    let (back, from, height) = self.restored(callee, site, &shape);
-                    let state = self.land(returns, back);
+                    let (tail, from, height) = self.restored(callee, site, stack, &mut back);
+                    let state = self.land(returns, &back, tail);
                     self.link(state, from, height);
                     to.push((returns, state));
                 }
+                self.other = back;
             }
             (Known::Unknown | Known::Return, _) => {
                 self.go_anywhere();
                 return Goes::Anywhere;
             }
-            _ => {
+            (Known::Pushed(pc) | Known::Number(pc) | Known::Copied(pc), _) => {
+                to = alloc::vec![(pc, self.go(pc, stack, tail, net, calls))];
+            }
+            (Known::Set(_), _) => {
                 for pc in self.members(target) {
-                    let shape =
-                        if calls { self.call(pc, shape.clone(), net) } else { shape.clone() };
-                    let state = self.land(pc, shape);
-                    self.link(state, self.index, net);
-                    to.push((pc, state));
+                    to.push((pc, self.go(pc, stack, tail, net, calls)));
                 }
             }
         }
         Goes::To(to)
     }
 
-    fn land(&mut self, pc: u32, shape: Shape) -> u32 {
+    /// Follows a jump of the state in hand to one place.
+    fn go(&mut self, pc: u32, stack: &[Known], tail: Tail, net: i32, calls: bool) -> u32 {
+        let state =
+            if calls { self.call(pc, stack, tail, net) } else { self.land(pc, stack, tail) };
+        self.link(state, self.index, net);
+        state
+    }
+
+    fn land(&mut self, pc: u32, stack: &[Known], tail: Tail) -> u32 {
         match self.blocks.target(u64::from(pc)) {
-            Some(target) => self.enter(target.block, shape),
+            Some(target) => self.enter(target.block, stack, tail),
             None => NOWHERE,
         }
     }
@@ -580,51 +599,55 @@ impl<'a, 'b> Interpreter<'a, 'b> {
         self.any_jump = true;
         for block in 0..self.blocks.blocks.len() as u32 {
             if self.blocks.blocks[block as usize].jumpdest {
-                self.enter(block, Shape::ANY);
+                self.enter(block, &[], Tail::Unknown);
             }
         }
     }
 
-    /// The stack with which a jump enters `pc`: a function is called with the topmost return address there is.
-    fn call(&mut self, pc: u32, mut shape: Shape, net: i32) -> Shape {
-        let Some(target) = self.blocks.target(u64::from(pc)) else { return shape };
+    /// Enters `pc` by a JUMP: a function is called with the topmost return address there is.
+    fn call(&mut self, pc: u32, stack: &[Known], tail: Tail, net: i32) -> u32 {
+        let Some(target) = self.blocks.target(u64::from(pc)) else { return NOWHERE };
         if !self.functions.shared[target.block as usize] {
-            return shape;
+            return self.enter(target.block, stack, tail);
         }
-        let found = shape.entries.iter().enumerate().rev().find_map(|(place, entry)| match entry {
-            Known::Pushed(pc) => {
-                self.blocks.target(u64::from(*pc)).is_some().then_some((place, *pc))
-            }
+        let found = stack.iter().enumerate().rev().find_map(|(place, entry)| match entry {
+            Known::Pushed(pc) => Some((place, *pc)),
             _ => None,
         });
-        let Some((place, returns)) = found else { return shape };
+        let Some((place, returns)) = found else { return self.enter(target.block, stack, tail) };
         let plain = self.functions.plain[self.states[self.index as usize].block as usize];
-        if shape.in_copy() || (self.functions.copied[target.block as usize] && !plain) {
+        let mut entries = core::mem::take(&mut self.other);
+        entries.clear();
+        let in_copy = known::in_copy(stack);
+        let state = if in_copy || (self.functions.copied[target.block as usize] && !plain) {
             // What a copy calls is part of it.
-            let outer = shape.entries.iter().find_map(|entry| match entry {
+            let outer = stack.iter().find_map(|entry| match entry {
                 Known::Copied(returns) => self.copied_for.get(returns).copied(),
                 _ => None,
             });
-            shape.entries[place] = Known::Copied(returns);
+            entries.extend_from_slice(stack);
+            entries[place] = Known::Copied(returns);
             self.copied_for.insert(returns, outer.unwrap_or(target.block));
-            return shape;
-        }
-        // Above it another return address would lose its tail.
-        let above: Vec<Known> = shape.entries[place + 1..].to_vec();
-        let mut entries = alloc::vec![Known::Return];
-        for entry in above {
-            entries.push(self.without_return(entry, shape.tail));
-        }
-        shape.entries.truncate(place);
-        let height = net - entries.len() as i32;
-        let key = (target.block, entries.len() as u32);
-        let callees = &mut self.callees;
-        let callee = *self.callee_keys.entry(key).or_insert_with(|| {
-            callees.push(Callee::default());
-            callees.len() as u32 - 1
-        });
-        self.add_site(callee, Site { from: self.index, returns, below: shape, height });
-        Shape { entries, tail: Tail::Of(callee) }
+            self.enter(target.block, &entries, tail)
+        } else {
+            entries.push(Known::Return);
+            for entry in &stack[place + 1..] {
+                // Above it another return address would lose its tail.
+                entries.push(self.without_return(*entry, tail));
+            }
+            let below = Shape { entries: stack[..place].to_vec(), tail };
+            let height = net - entries.len() as i32;
+            let key = (target.block, entries.len() as u32);
+            let callees = &mut self.callees;
+            let callee = *self.callee_keys.entry(key).or_insert_with(|| {
+                callees.push(Callee::default());
+                callees.len() as u32 - 1
+            });
+            self.add_site(callee, Site { from: self.index, returns, below, height });
+            self.enter(target.block, &entries, Tail::Of(callee))
+        };
+        self.other = entries;
+        state
     }
 
     /// Adds a site to a callee, or joins it into the same one.
@@ -653,12 +676,16 @@ impl<'a, 'b> Interpreter<'a, 'b> {
             return;
         }
         self.callees[callee as usize].news.push(place);
-        for giver in self.callees[callee as usize].givers.clone() {
-            self.enqueue(giver);
+        let Callee { givers, users, .. } = &mut self.callees[callee as usize];
+        let (givers, users) = (core::mem::take(givers), core::mem::take(users));
+        for giver in &givers {
+            self.enqueue(*giver);
         }
-        for user in self.callees[callee as usize].users.clone() {
-            self.changed(user);
+        for user in &users {
+            self.changed(*user);
         }
+        let callee = &mut self.callees[callee as usize];
+        (callee.givers, callee.users) = (givers, users);
     }
 }
 
@@ -669,9 +696,10 @@ mod tests {
 
     fn jumps(code: &[u8]) -> Vec<(u32, Option<Vec<u32>>)> {
         let blocks = Blocks::decode(code, Fork::Cancun);
-        let mut functions = Functions::find(&blocks);
+        let effects = Effects::new(&blocks);
+        let mut functions = Functions::find(&blocks, &effects);
         functions.copy_none();
-        let found = analyse(&blocks, &functions).unwrap();
+        let found = analyse(&blocks, &effects, &functions, Seed::new(1)).unwrap();
         let jump = |jump: Goes| match jump {
             Goes::To(to) => Some(to.into_iter().map(|(pc, _)| pc).collect()),
             Goes::Anywhere => None,
@@ -694,7 +722,9 @@ mod tests {
         let code =
             [0x60, 6, 0x60, 14, 0x56, 0x00, 0x5b, 0x60, 12, 0x60, 14, 0x56, 0x5b, 0x00, 0x5b, 0x56];
         let blocks = Blocks::decode(&code, Fork::Cancun);
-        let found = analyse(&blocks, &Functions::find(&blocks)).unwrap();
+        let effects = Effects::new(&blocks);
+        let functions = Functions::find(&blocks, &effects);
+        let found = analyse(&blocks, &effects, &functions, Seed::new(1)).unwrap();
         let copies: Vec<_> = found.states.iter().filter(|state| state.block == 3).collect();
         assert_eq!(copies.len(), 2);
         for state in copies {
@@ -720,7 +750,9 @@ mod tests {
     fn heights_add_up_over_calls_and_stop_at_the_limit() {
         // 0: PUSH0 JUMPDEST(1) PUSH0 PUSH1 1 JUMP: grows for ever.
         let blocks = Blocks::decode(&[0x5f, 0x5b, 0x5f, 0x60, 1, 0x56], Fork::Cancun);
-        let found = analyse(&blocks, &Functions::find(&blocks)).unwrap();
+        let effects = Effects::new(&blocks);
+        let functions = Functions::find(&blocks, &effects);
+        let found = analyse(&blocks, &effects, &functions, Seed::new(1)).unwrap();
         let (mut low, mut high) = (STACK_LIMIT, 0);
         for state in found.states.iter().filter(|state| state.block == 1) {
             low = low.min(state.heights.0);

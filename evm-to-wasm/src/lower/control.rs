@@ -121,7 +121,7 @@ impl Emitter<'_> {
             self.int(first);
             self.sink().i32_sub();
         }
-        self.sink().br_table(targets, leave);
+        self.sink().br_table(&targets, leave);
     }
 
     /// What happens on an edge: gas, entries into memory, phis.

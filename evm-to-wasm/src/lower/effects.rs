@@ -158,7 +158,7 @@ impl Emitter<'_> {
     /// them in linear memory.
     fn address(&mut self, value: V, offset: V, size: u64) {
         let top = Global::Top.index();
-        let touched = self.ir.touched.contains(&value);
+        let touched = self.ir.touched.contains(value);
         if let Some(word) = self.constant(offset) {
             let end = word.as_u64().filter(|offset| *offset < MEMORY_NEVER).map(|at| at + size);
             let Some(end) = end.filter(|end| *end < 1 << 31) else {

@@ -7,12 +7,13 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use wasm_encoder::{Encode, InstructionSink, ValType};
+use wasm_encoder::ValType;
 
 use super::places::{Place, Places};
 use crate::ir::{Def, Ir, V};
 use crate::opcode::Op;
 use crate::runtime::Function;
+use crate::sink::{Sink, unsigned};
 use crate::word::Word;
 
 /// Local with the id.
@@ -52,6 +53,20 @@ pub enum Label {
     Other,
 }
 
+impl Label {
+    /// Where it is looked up; none if nothing branches there. Only one of a kind is open at a time.
+    fn key(self) -> Option<usize> {
+        match self {
+            Self::Leave => Some(0),
+            Self::Halt => Some(1),
+            Self::Dispatcher => Some(2),
+            Self::Node(node) => Some(2 * node as usize + 3),
+            Self::Loop(node) => Some(2 * node as usize + 4),
+            Self::Other => None,
+        }
+    }
+}
+
 /// Writes the body of a function.
 #[derive(Debug)]
 pub struct Emitter<'a> {
@@ -66,6 +81,8 @@ pub struct Emitter<'a> {
     /// Runtime functions needed.
     pub needed: &'a mut BTreeSet<Function>,
     labels: Vec<Label>,
+    /// Where in `labels` those that are not `Other` are, plus 1; 0 if they are not open. Hundreds may be.
+    open_at: Vec<u32>,
     free: [Vec<u32>; 2],
     settled: Vec<(usize, u32)>,
     /// Accesses to memory at offsets that may be anything.
@@ -84,6 +101,7 @@ impl<'a> Emitter<'a> {
             calls: Vec::new(),
             needed,
             labels: Vec::new(),
+            open_at: Vec::new(),
             free: [Vec::new(), Vec::new()],
             settled: Vec::new(),
             wide_accesses: 0,
@@ -92,8 +110,8 @@ impl<'a> Emitter<'a> {
     }
 
     /// Where operators go.
-    pub fn sink(&mut self) -> InstructionSink<'_> {
-        InstructionSink::new(&mut self.bytes)
+    pub fn sink(&mut self) -> Sink<'_> {
+        Sink::new(&mut self.bytes)
     }
 
     /// An i64 constant.
@@ -163,18 +181,26 @@ impl<'a> Emitter<'a> {
     /// Opens a block, loop or `if`, whose operator is written already.
     pub fn open(&mut self, label: Label) {
         self.labels.push(label);
+        if let Some(key) = label.key() {
+            if key >= self.open_at.len() {
+                self.open_at.resize(key + 1, 0);
+            }
+            self.open_at[key] = self.labels.len() as u32;
+        }
     }
 
     /// Closes what was opened last.
     pub fn close(&mut self) {
-        self.labels.pop();
+        if let Some(key) = self.labels.pop().and_then(Label::key) {
+            self.open_at[key] = 0;
+        }
         self.sink().end();
     }
 
     /// Distance to a label; none if it is not open.
     pub fn distance(&self, label: Label) -> Option<u32> {
-        let place = self.labels.iter().rposition(|open| *open == label)?;
-        Some((self.labels.len() - 1 - place) as u32)
+        let place = *self.open_at.get(label.key()?).filter(|place| **place > 0)?;
+        Some(self.labels.len() as u32 - place)
     }
 
     /// Branches to a label that is open.
@@ -428,7 +454,7 @@ pub fn resolve_calls(
     for (at, callee) in calls {
         out.extend_from_slice(&bytes[copied..*at]);
         copied = *at;
-        index(*callee).encode(&mut out);
+        unsigned(&mut out, u64::from(index(*callee)));
     }
     out.extend_from_slice(&bytes[copied..]);
     out

@@ -7,9 +7,10 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use wasm_encoder::{BlockType, Encode, InstructionSink};
+use wasm_encoder::{BlockType, Encode};
 
 use crate::graph::Edge;
+use crate::sink::Sink;
 
 /// Cases in a function: `br_table` needs a block for each.
 const CASES_MAX: usize = 2_000;
@@ -55,7 +56,7 @@ fn function(chunk: &[(u32, Edge)], ids: &[u32], next: Option<u32>) -> Vec<u8> {
     let mut bytes = Vec::new();
     // No locals of its own.
     0_u32.encode(&mut bytes);
-    let mut sink = InstructionSink::new(&mut bytes);
+    let mut sink = Sink::new(&mut bytes);
     if let Some(next) = next {
         sink.local_get(0).i64_const(i64::from(last)).i64_gt_u().if_(BlockType::Empty);
         sink.local_get(0).local_get(1).call(next).return_().end();
@@ -70,7 +71,7 @@ fn function(chunk: &[(u32, Edge)], ids: &[u32], next: Option<u32>) -> Vec<u8> {
     sink.local_get(0).i64_const(i64::from(first)).i64_sub().i32_wrap_i64();
     let targets: Vec<u32> =
         table.iter().map(|case| if *case == u32::MAX { count } else { *case }).collect();
-    sink.br_table(targets, count);
+    sink.br_table(&targets, count);
     for (id, end) in &cases {
         sink.end();
         sink.i32_const(*id as i32);

@@ -4,10 +4,11 @@
 use alloc::vec::Vec;
 use core::ops::Index;
 
-use wasm_encoder::{BlockType, InstructionSink, MemArg, ValType};
+use wasm_encoder::{BlockType, MemArg, ValType};
 
 use super::layout::Global;
 use super::{Function, Import, Indices, Setup};
+use crate::sink::Sink;
 
 /// A local of a function, by its index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,8 +88,8 @@ impl<'a> Code<'a> {
         function
     }
 
-    fn sink(&mut self) -> InstructionSink<'_> {
-        InstructionSink::new(&mut self.bytes)
+    fn sink(&mut self) -> Sink<'_> {
+        Sink::new(&mut self.bytes)
     }
 
     /// The next parameter.
