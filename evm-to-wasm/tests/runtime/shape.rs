@@ -27,7 +27,7 @@ fn the_runtime_is_small() {
         sum += body.byte_len();
     }
     println!("{sum:>6} bytes all");
-    assert!(sum < 24_000, "{sum} bytes");
+    assert!(sum < 26_000, "{sum} bytes");
 }
 
 #[test]
@@ -49,6 +49,9 @@ fn operators_a_call() {
     // Of 254 bits, without a pattern.
     let short = U256::MAX / U256::from(5);
     let residue = short - U256::from(7) * ray;
+    for _ in 0..8 {
+        frame.words(Function::Mulmod, &[residue, residue, short]);
+    }
     let cases: Vec<(&str, Function, Vec<Val>)> = vec![
         ("full", Function::Mul, two(large, large)),
         ("64 / 64", Function::Div, two(limb, limb)),
@@ -59,10 +62,11 @@ fn operators_a_call() {
         ("256 / 255", Function::Div, two(U256::MAX, large)),
         ("256 % 90", Function::Mod, two(large, ray)),
         ("reduced", Function::Addmod, three(large, large, prime)),
-        ("reduced, 256 bits", Function::Mulmod, three(large, large, prime)),
         ("residues", Function::Addmod, three(residue, short - ray, short)),
-        ("254 bits, residues", Function::Mulmod, three(residue, short - ray, short)),
-        ("254 bits again", Function::Mulmod, three(residue, residue, short)),
+        ("a known one of 254 bits", Function::Mulmod, three(residue, short - ray, short)),
+        ("a known one, not reduced", Function::Mulmod, three(large, U256::MAX, short)),
+        ("256 bits, close", Function::Mulmod, three(large, large, prime)),
+        ("256 bits", Function::Mulmod, three(large, large, U256::MAX - ray)),
         ("2^256 - 1", Function::Mulmod, three(large, ray, U256::MAX)),
         ("90 bits", Function::Mulmod, three(ray << 60, ray << 3, ray)),
         ("64 bits", Function::Mulmod, three(limb, limb << 7, limb >> 1)),
