@@ -3,25 +3,41 @@
 use super::Function;
 use super::code::{Code, Local, Word};
 
-/// MUL: the lower half of the product, row by row.
+/// MUL: the lower half of the product, row by row. A carry stays on the stack, the low half of a pair.
 pub(super) fn mul(c: &mut Code<'_>) {
     let (a, b) = (c.parameter_word(), c.parameter_word());
-    let [r1, r2, r3, carry] = c.longs();
-    c.get(a[0]).get(b[0]).i64_mul_wide_u().set(carry);
-    c.get(a[0]).get(b[1]).i64_mul_wide_u();
-    c.get(carry).l(0).i64_add128().set(carry).set(r1);
-    c.get(a[0]).get(b[2]).i64_mul_wide_u();
-    c.get(carry).l(0).i64_add128().set(carry).set(r2);
-    c.get(a[0]).get(b[3]).i64_mul().get(carry).i64_add().set(r3);
+    let [r1, r2, r3] = c.longs();
+    c.get(a[0]).get(b[0]).i64_mul_wide_u();
+    c.l(0).get(a[0]).get(b[1]).i64_mul_wide_u().i64_add128();
+    c.l(0).get(a[0]).get(b[2]).i64_mul_wide_u().i64_add128();
+    c.get(a[0]).get(b[3]).i64_mul().i64_add().set(r3).set(r2).set(r1);
 
-    c.get(a[1]).get(b[0]).i64_mul_wide_u().get(r1).l(0).i64_add128().set(carry);
-    c.get(a[1]).get(b[1]).i64_mul_wide_u().get(r2).l(0).i64_add128();
-    c.get(carry).l(0).i64_add128().set(carry).set(r2);
-    c.get(a[1]).get(b[2]).i64_mul().get(carry).i64_add().get(r3).i64_add().set(r3);
+    c.get(a[1]).get(b[0]).i64_mul_wide_u().get(r1).l(0).i64_add128();
+    c.l(0).get(a[1]).get(b[1]).i64_mul_wide_u().i64_add128().get(r2).l(0).i64_add128();
+    c.get(a[1]).get(b[2]).i64_mul().i64_add().get(r3).i64_add().set(r3).set(r2);
 
-    c.get(a[2]).get(b[0]).i64_mul_wide_u().get(r2).l(0).i64_add128().set(carry);
-    c.get(a[2]).get(b[1]).i64_mul().get(carry).i64_add().get(r3).i64_add();
+    c.get(a[2]).get(b[0]).i64_mul_wide_u().get(r2).l(0).i64_add128();
+    c.get(a[2]).get(b[1]).i64_mul().i64_add().get(r3).i64_add();
     c.get(a[3]).get(b[0]).i64_mul().i64_add();
+}
+
+/// The whole product of two words.
+pub(super) fn product(c: &mut Code<'_>, a: Word, b: Word, into: &[Local; 8]) {
+    for row in 0..4 {
+        for column in 0..4 {
+            if column > 0 {
+                c.l(0);
+            }
+            c.get(a[row]).get(b[column]).i64_mul_wide_u();
+            if column > 0 {
+                c.i64_add128();
+            }
+            if row > 0 {
+                c.get(into[row + column]).l(0).i64_add128();
+            }
+        }
+        c.set_all(&into[row..row + 5]);
+    }
 }
 
 /// SDIV: of the absolute values, negative if one operand is (Yellow Paper, H.2).
@@ -57,35 +73,6 @@ fn signed(c: &mut Code<'_>, word: Word, sign: Local, carry: Local) {
     c.negate(word, carry);
     c.end();
     c.get_word(word);
-}
-
-/// Takes `word` modulo `modulus`, unless it is below it already.
-pub(super) fn reduce(c: &mut Code<'_>, word: Word, modulus: Word) {
-    c.below(word, modulus).i32_eqz().if_();
-    c.get_word(word).get_word(modulus).call(Function::Mod).set_word(word);
-    c.end();
-}
-
-/// ADDMOD: the sum has 257 bits; of two operands below the modulus it is below twice the modulus.
-pub(super) fn addmod(c: &mut Code<'_>) {
-    let (a, b, modulus) = (c.parameter_word(), c.parameter_word(), c.parameter_word());
-    let difference = c.word();
-    let [carry, borrow] = c.longs();
-    reduce(c, a, modulus);
-    reduce(c, b, modulus);
-    for limb in 0..4 {
-        c.get(a[limb]).l(0).get(b[limb]).l(0).i64_add128();
-        if limb > 0 {
-            c.get(carry).l(0).i64_add128();
-        }
-        c.set(carry).set(a[limb]);
-    }
-    c.subtract(&a.0, &modulus.0, &difference.0, borrow);
-    // The difference counts if the sum left 256 bits or nothing was borrowed. A modulus of zero: the operands
-    // became zero.
-    c.get(carry).get(borrow).i64_add().l(0).i64_ge_s().if_();
-    c.get_word(difference).return_().end();
-    c.get_word(a);
 }
 
 /// EXP: 50 gas a byte of the exponent (EIP-160), then powers of two by a shift, others by squaring.

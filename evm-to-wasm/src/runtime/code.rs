@@ -251,6 +251,18 @@ impl<'a> Code<'a> {
         self
     }
 
+    /// Branches to the label at the place that the stack says, to the last one from its place on.
+    pub(super) fn br_table(
+        &mut self,
+        labels: impl ExactSizeIterator<Item = Label> + Clone,
+        last: Label,
+    ) -> &mut Self {
+        let depth = self.depth;
+        let labels: Vec<u32> = labels.map(|label| depth - label.0).collect();
+        self.sink().br_table(labels, depth - last.0);
+        self
+    }
+
     pub(super) fn memory_copy(&mut self) -> &mut Self {
         self.sink().memory_copy(0, 0);
         self

@@ -6,8 +6,9 @@
 //! remainder. Division by zero gives zero (Yellow Paper, H.2).
 
 use super::Function;
-use super::arithmetic::reduce;
+use super::arithmetic::product;
 use super::code::{Code, Local};
+use super::modular::{fold, reduce};
 
 /// What of a division is wanted.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -307,11 +308,11 @@ fn divide(c: &mut Code<'_>, want: Want) {
     }
 }
 
-/// MULMOD: both operands below the modulus make a product that is below its square, so that the digits are as
-/// many as the modulus has limbs.
-pub(super) fn mulmod(c: &mut Code<'_>) {
+/// MULMOD by a modulus of which nothing is known: both operands below it make a product that is below its square,
+/// so that the digits are as many as the modulus has limbs.
+pub(super) fn mulmod_once(c: &mut Code<'_>) {
     let (a, b, modulus) = (c.parameter_word(), c.parameter_word(), c.parameter_word());
-    let product: [Local; 8] = c.longs();
+    let wide: [Local; 8] = c.longs();
     let shifted: [Local; 9] = c.longs();
     let divisor: [Local; 4] = c.longs();
     let [shift, reciprocal, carry, quotient, power] = c.longs();
@@ -319,22 +320,16 @@ pub(super) fn mulmod(c: &mut Code<'_>) {
 
     c.any(&modulus.0).i64_eqz().if_();
     c.zero_word().return_().end();
+    // Close below 2^256 there is no need to divide.
+    c.get(modulus[1]).get(modulus[2]).i64_and().get(modulus[3]).i64_and().l(-1).i64_eq();
+    c.get(modulus[0]).i64_eqz().i32_eqz().i32_and().if_();
+    product(c, a, b, &wide);
+    c.l(0).get(modulus[0]).i64_sub().set(quotient);
+    fold(c, &wide, quotient, carry);
+    c.return_().end();
     reduce(c, a, modulus);
     reduce(c, b, modulus);
-
-    for row in 0..4 {
-        for column in 0..4 {
-            let place = row + column;
-            c.get(a[row]).get(b[column]).i64_mul_wide_u();
-            if row > 0 {
-                c.get(product[place]).l(0).i64_add128();
-            }
-            if column > 0 {
-                c.get(carry).l(0).i64_add128();
-            }
-            c.set(if column == 3 { product[place + 1] } else { carry }).set(product[place]);
-        }
-    }
+    product(c, a, b, &wide);
 
     // A modulus of fewer limbs moves up, and the product with it.
     c.i(0).set(moved);
@@ -346,7 +341,7 @@ pub(super) fn mulmod(c: &mut Code<'_>) {
             if limb > 0 { c.get(modulus[limb - 1]) } else { c.l(0) }.set(modulus[limb]);
         }
         for limb in (0..8).rev() {
-            if limb > 0 { c.get(product[limb - 1]) } else { c.l(0) }.set(product[limb]);
+            if limb > 0 { c.get(wide[limb - 1]) } else { c.l(0) }.set(wide[limb]);
         }
         c.get(moved).i(1).i32_add().set(moved).br(again);
     }
@@ -356,7 +351,7 @@ pub(super) fn mulmod(c: &mut Code<'_>) {
     c.shift_left(&modulus.0, shift, power, &divisor);
     c.get(divisor[3]).get(divisor[2]).call(Function::ReciprocalOfTwo).set(reciprocal);
     // The upper half is below the modulus and so stays in four limbs.
-    c.shift_left_wide(&product, shift, power, &shifted);
+    c.shift_left_wide(&wide, shift, power, &shifted);
     let temporary = [c.long(), c.long(), carry];
     let by = Divisor { limbs: &divisor, reciprocal, temporary };
     let remainder = &shifted[4..8];

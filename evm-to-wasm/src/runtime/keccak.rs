@@ -1,19 +1,26 @@
 //! KECCAK256: Keccak-f[1600] over locals, or the host's function.
 //!
-//! The permutation is in place (Keccak implementation overview 3.2, section 2.5): lane (x, y) of round r is in
-//! the local of N^r (x, y) with N = (1 0; 1 2), so that each row of a round reads and writes the same five
-//! locals, nothing moves, and after four rounds all are where they were.
+//! What an operator costs is the same for all of them, so moving values costs as much as computing. A round goes
+//! column by column through its output: then a column's parity, which the next round begins with, is on the stack
+//! when its last lane is. A lane in front of chi takes the local of the lane that it is made from, and what comes
+//! out goes to a second set of locals; two rounds bring the state back.
 //!
 //! Hashes of 64 bytes, the slots of mappings, are remembered: a contract that reads and then writes an entry
 //! mostly hashes it twice.
 
-use super::code::{Code, Local};
+use alloc::vec::Vec;
+
+use super::code::{Code, Label, Local};
 use super::layout::{Global, MEMO_AT, MEMO_ENTRIES, MEMO_ENTRY, ROUND_CONSTANTS_AT, SPONGE_AT};
 use super::{Function, Import};
 use crate::Keccak;
 
 /// Bytes of a block: 1600 bits less twice the 256 of the digest.
 const RATE: u32 = 136;
+/// Lanes of a block.
+const LANES: u32 = RATE / 8;
+/// Where the constant of the 23rd round is: the last one computes no more than the digest.
+const BEFORE_LAST: u32 = 8 * 22;
 /// Odd numbers without a pattern: 2^64 over the golden ratio, and over its square, made odd.
 const MIX: [i64; 2] = [0x9e37_79b9_7f4a_7c15_u64 as i64, 0x61c8_8646_80b5_83eb];
 /// Gas for hashing a word (Yellow Paper, appendix G).
@@ -165,10 +172,11 @@ pub(super) fn host_sponge(c: &mut Code<'_>) {
 /// The hash of the bytes below `source`, at least one.
 pub(super) fn sponge(c: &mut Code<'_>) {
     let (source, rest) = (c.parameter(), c.parameter());
-    let lanes: [Local; 25] = c.longs();
-    let [x, bits] = c.longs();
+    let state = State::new(c);
+    let lanes = state.even;
+    let [part, x] = c.longs();
     let masks = c.swap_masks();
-    let (at, last) = (c.int(), c.int());
+    let (block, whole, exit) = (c.int(), c.int(), c.int());
 
     // Round constants are written once: they cost more as constants of an unrolled permutation.
     c.i(ROUND_CONSTANTS_AT).load32(0).i32_eqz().if_();
@@ -180,43 +188,47 @@ pub(super) fn sponge(c: &mut Code<'_>) {
     for lane in INVERTED {
         c.l(-1).set(lanes[lane]);
     }
+    // No round constant is there.
+    c.i(1).set(exit);
+    let last = c.block();
     let absorb = c.loop_();
     {
+        c.get(source).i(RATE).i32_sub().set(block);
         c.get(rest).i(RATE).i32_ge_u().if_();
         {
-            c.get(source).i(RATE).i32_sub().set(source);
-            for lane in 0..17 {
-                c.get(source).load64(RATE - 8 - 8 * lane).call(Function::ByteSwap);
-                c.get(lanes[lane as usize]).i64_xor().set(lanes[lane as usize]);
-            }
+            c.i(LANES).set(whole).get(block).set(source);
             c.get(rest).i(RATE).i32_sub().set(rest);
         }
         c.else_();
         {
-            let padded = c.block();
-            for lane in 0..17 {
+            // The lane in which the input ends has what is left of it, then a bit.
+            let bits = part;
+            c.get(rest).i(3).i32_shr_u().set(whole).l(1).set(part);
+            c.get(rest).i(7).i32_and().tee(rest).if_();
+            c.get(source).get(whole).i(3).i32_shl().i32_sub().i(8).i32_sub().load64(0);
+            c.swap_bytes(x, masks);
+            c.l(1).get(rest).i64_extend_i32_u().l(3).i64_shl().i64_shl().tee(bits);
+            c.l(1).i64_sub().i64_and().get(bits).i64_or().set(part).end();
+            c.choose(whole, LANES, |c, lane| {
                 let here = lanes[lane as usize];
-                // The lane in which the input ends: what is left of it, then a bit.
-                c.get(rest).i(8).i32_lt_u().if_();
-                c.l(1).get(rest).i64_extend_i32_u().l(3).i64_shl().i64_shl().tee(bits);
-                c.get(source).i(8).i32_sub().load64(0).call(Function::ByteSwap);
-                c.get(bits).l(1).i64_sub().i64_and().i64_or().get(here).i64_xor().set(here);
-                c.br(padded).end();
-                if lane < 16 {
-                    c.get(source).i(8).i32_sub().tee(source).load64(0).swap_bytes(x, masks);
-                    c.get(here).i64_xor().set(here);
-                    c.get(rest).i(8).i32_sub().set(rest);
-                }
-            }
-            c.end();
+                c.get(here).get(part).i64_xor().set(here);
+            });
             c.get(lanes[16]).l(i64::MIN).i64_xor().set(lanes[16]);
-            c.i(1).set(last);
+            c.i(BEFORE_LAST).set(exit);
         }
         c.end();
-        permute(c, &lanes, at);
-        c.get(last).i32_eqz().br_if(absorb);
+        c.from(whole, LANES, |c, lane| {
+            // Many lanes are zero: keys of mappings are short.
+            let zero = c.block();
+            c.get(block).load64(RATE - 8 - 8 * lane).tee(x).i64_eqz().br_if(zero);
+            let here = lanes[lane as usize];
+            c.get(x).swap_bytes(x, masks).get(here).i64_xor().set(here).end();
+        });
+        state.permute(c, exit, last);
+        c.br(absorb);
     }
-    c.end();
+    c.end().end();
+    state.squeeze(c);
     for lane in (0..4).rev() {
         c.get(lanes[lane]);
         if INVERTED.contains(&lane) {
@@ -227,7 +239,8 @@ pub(super) fn sponge(c: &mut Code<'_>) {
 }
 
 /// How a row of chi is computed from lanes some of which are kept inverted: `x ^ (~y & z)` without the inversion
-/// (overview, section 2.2). Inverted at the start and the end are lanes (1, 0), (2, 0), (3, 1), (2, 2), (2, 3), (0, 4).
+/// (Keccak implementation overview 3.2, section 2.2). Inverted at the start and the end are lanes (1, 0), (2, 0),
+/// (3, 1), (2, 2), (2, 3), (0, 4).
 #[derive(Clone, Copy)]
 enum Chi {
     And,
@@ -237,7 +250,7 @@ enum Chi {
     NotOr,
     /// With the third inverted.
     OrNot,
-    /// With the first inverted.
+    /// With the first inverted, which was the second of the lane before.
     FlipAnd,
     FlipOr,
 }
@@ -254,52 +267,141 @@ const CHI: [[Chi; 5]; 5] = [
 /// The lanes kept inverted, as x + 5 y.
 const INVERTED: [usize; 6] = [1, 2, 8, 12, 17, 20];
 
-/// All rounds, four at a time. `at` is free to use.
-fn permute(c: &mut Code<'_>, lanes: &[Local; 25], at: Local) {
-    // The parities of theta are dead when the first row of chi is due, and their effects live to the last.
-    let columns: [Local; 5] = c.longs();
-    let effects: [Local; 5] = c.longs();
-    let again = c.loop_();
-    let mut place: [[usize; 5]; 5] = core::array::from_fn(|y| core::array::from_fn(|x| x + 5 * y));
-    for round in 0..4 {
-        let lane = |x: usize, y: usize| lanes[place[y][x]];
-        for x in 0..5 {
-            c.get(lane(x, 0));
-            for y in 1..5 {
-                c.get(lane(x, y)).i64_xor();
-            }
-            c.set(columns[x]);
+/// The locals of the permutation.
+struct State {
+    /// Lanes before even rounds, as x + 5 y.
+    even: [Local; 25],
+    /// Lanes before odd rounds.
+    odd: [Local; 25],
+    /// Parities of columns.
+    parities: [Local; 5],
+    /// What theta adds to a column.
+    effects: [Local; 5],
+    /// Inverted lanes for the next output of the last three rows.
+    inverted: [Local; 3],
+    /// Address of the next round constant, as an offset; 0 between permutations.
+    round: Local,
+}
+
+impl State {
+    fn new(c: &mut Code<'_>) -> Self {
+        Self {
+            even: c.longs(),
+            odd: c.longs(),
+            parities: c.longs(),
+            effects: c.longs(),
+            inverted: c.longs(),
+            round: c.int(),
         }
-        for x in 0..5 {
-            c.get(columns[(x + 4) % 5]).get(columns[(x + 1) % 5]).l(1).i64_rotl().i64_xor();
-            c.set(effects[x]);
-        }
-        let row = columns;
-        for (y, chi) in CHI.iter().enumerate() {
-            for x in 0..5 {
-                // Lane (x, y) goes to (y, 2 x + 3 y): what comes to (x, y) was at (x + 3 y, x).
-                let from = (x + 3 * y) % 5;
-                c.get(lane(from, x)).get(effects[from]).i64_xor();
-                match ROTATIONS[x][from] {
-                    0 => c.set(row[x]),
-                    rotation => c.l(i64::from(rotation)).i64_rotl().set(row[x]),
-                };
-            }
-            for x in 0..5 {
-                c.chi(chi[x], [row[x], row[(x + 1) % 5], row[(x + 2) % 5]]);
-                if (x, y) == (0, 0) {
-                    c.get(at).load64(ROUND_CONSTANTS_AT + 8 * round).i64_xor();
-                }
-                c.set(lanes[place[(x + 2 * y) % 5][x]]);
-            }
-        }
-        let before = place;
-        place = core::array::from_fn(|y| core::array::from_fn(|x| before[(x + 2 * y) % 5][x]));
     }
-    debug_assert_eq!(place[1], [5, 6, 7, 8, 9], "four rounds bring each lane back");
-    c.get(at).i(32).i32_add().tee(at).i(192).i32_ne().br_if(again);
-    c.end();
-    c.i(0).set(at);
+
+    /// All rounds, two at a time. Branches to `last` before the last round, with the lanes in `odd`, if that
+    /// round is the one with its constant at `exit`.
+    fn permute(&self, c: &mut Code<'_>, exit: Local, last: Label) {
+        for x in 0..5 {
+            c.get(self.even[x]);
+            for y in 1..5 {
+                c.get(self.even[x + 5 * y]).i64_xor();
+            }
+            c.set(self.parities[x]);
+        }
+        let again = c.loop_();
+        self.round(c, &self.even, &self.odd, 0);
+        c.get(self.round).get(exit).i32_eq().br_if(last);
+        self.round(c, &self.odd, &self.even, 8);
+        c.get(self.round).i(16).i32_add().tee(self.round).i(192).i32_ne().br_if(again);
+        c.end();
+        c.i(0).set(self.round);
+    }
+
+    fn round(&self, c: &mut Code<'_>, from: &[Local; 25], to: &[Local; 25], constant: u32) {
+        let mut known = Known::default();
+        for x in 0..5 {
+            for y in 0..5 {
+                self.output(c, from, &mut known, x, y);
+                if (x, y) == (0, 0) {
+                    c.get(self.round).load64(ROUND_CONSTANTS_AT + constant).i64_xor();
+                }
+                c.tee(to[x + 5 * y]);
+                if y > 0 {
+                    c.i64_xor();
+                }
+            }
+            // The parities of this round are dead: its effects are all made for the first column.
+            c.set(self.parities[x]);
+        }
+    }
+
+    /// The last round, from `odd`, as far as the digest needs it.
+    fn squeeze(&self, c: &mut Code<'_>) {
+        let mut known = Known::default();
+        for x in 0..4 {
+            self.output(c, &self.odd, &mut known, x, 0);
+            if x == 0 {
+                c.i(ROUND_CONSTANTS_AT).load64(BEFORE_LAST + 8).i64_xor();
+            }
+            c.set(self.even[x]);
+        }
+    }
+
+    /// Leaves lane (x, y) of a round's output on the stack, without the round constant.
+    fn output(&self, c: &mut Code<'_>, from: &[Local; 25], known: &mut Known, x: usize, y: usize) {
+        let (second, third) = ((x + 1) % 5, (x + 2) % 5);
+        let chi = CHI[y][x];
+        if matches!(chi, Chi::FlipAnd | Chi::FlipOr) {
+            c.get(self.inverted[y - 2]);
+        } else {
+            self.moved(c, from, known, x, y);
+        }
+        self.moved(c, from, known, second, y);
+        if matches!(chi, Chi::NotAnd | Chi::NotOr) {
+            c.invert();
+            if matches!(CHI[y][second], Chi::FlipAnd | Chi::FlipOr) {
+                c.tee(self.inverted[y - 2]);
+            }
+        }
+        self.moved(c, from, known, third, y);
+        match chi {
+            Chi::OrNot => c.invert().i64_or(),
+            Chi::And | Chi::NotAnd | Chi::FlipAnd => c.i64_and(),
+            Chi::Or | Chi::NotOr | Chi::FlipOr => c.i64_or(),
+        };
+        c.i64_xor();
+    }
+
+    /// Leaves lane (x, y) in front of chi on the stack, and in the local of the lane that it is made from: theta,
+    /// rho and pi.
+    fn moved(&self, c: &mut Code<'_>, from: &[Local; 25], known: &mut Known, x: usize, y: usize) {
+        // Lane (x, y) goes to (y, 2 x + 3 y): what comes to (x, y) was at (x + 3 y, x).
+        let column = (x + 3 * y) % 5;
+        let lane = from[column + 5 * x];
+        c.get(lane);
+        if core::mem::replace(&mut known.moved[x + 5 * y], true) {
+            return;
+        }
+        if core::mem::replace(&mut known.effects[column], true) {
+            c.get(self.effects[column]);
+        } else {
+            c.get(self.parities[(column + 4) % 5]);
+            c.get(self.parities[(column + 1) % 5]).l(1).i64_rotl().i64_xor();
+            c.tee(self.effects[column]);
+        }
+        c.i64_xor();
+        match ROTATIONS[x][column] {
+            0 => {}
+            rotation => {
+                c.l(i64::from(rotation)).i64_rotl();
+            }
+        }
+        c.tee(lane);
+    }
+}
+
+/// What of a round has been computed.
+#[derive(Default)]
+struct Known {
+    effects: [bool; 5],
+    moved: [bool; 25],
 }
 
 impl Code<'_> {
@@ -307,23 +409,28 @@ impl Code<'_> {
         self.l(-1).i64_xor()
     }
 
-    fn chi(&mut self, chi: Chi, [first, second, third]: [Local; 3]) {
-        self.get(first);
-        if matches!(chi, Chi::FlipAnd | Chi::FlipOr) {
-            self.invert();
+    /// Does one of `count` things, by the number in a local; nothing if it is as large as `count`.
+    fn choose(&mut self, which: Local, count: u32, each: impl Fn(&mut Self, u32)) {
+        let done = self.block();
+        let ways: Vec<Label> = (0..count).map(|_| self.block()).collect();
+        self.get(which).br_table(ways.iter().rev().copied(), done);
+        for thing in 0..count {
+            self.end();
+            each(self, thing);
+            self.br(done);
         }
-        self.get(second);
-        if matches!(chi, Chi::NotAnd | Chi::NotOr) {
-            self.invert();
+        self.end();
+    }
+
+    /// Does as many of `count` things as the number in a local says, the first of them last.
+    fn from(&mut self, which: Local, count: u32, each: impl Fn(&mut Self, u32)) {
+        let ways: Vec<Label> = (0..=count).map(|_| self.block()).collect();
+        // The innermost block is left for all of them, the outermost for none.
+        self.get(which).br_table(ways[..count as usize].iter().copied(), ways[count as usize]);
+        for thing in (0..count).rev() {
+            self.end();
+            each(self, thing);
         }
-        self.get(third);
-        if matches!(chi, Chi::OrNot) {
-            self.invert();
-        }
-        match chi {
-            Chi::And | Chi::NotAnd | Chi::FlipAnd => self.i64_and(),
-            Chi::Or | Chi::NotOr | Chi::OrNot | Chi::FlipOr => self.i64_or(),
-        };
-        self.i64_xor();
+        self.end();
     }
 }

@@ -13,8 +13,8 @@ pub const MAXIMUM_PAGES: u64 = 2_048;
 
 /// Topics of a LOG, put there by the compiled code: four words, limbs low first.
 pub const TOPICS_AT: u32 = 0;
-/// Free for compiled code.
-pub const SCRATCH_AT: u32 = 0x0100;
+/// What is known of the modulus of MULMOD.
+pub(super) const MODULUS_AT: u32 = 0x0100;
 /// Requests that have no better place.
 pub(super) const MESSAGE_AT: u32 = 0x0400;
 /// Round constants of keccak, once they are written.

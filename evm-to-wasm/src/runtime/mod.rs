@@ -19,6 +19,7 @@ mod keccak;
 pub mod layout;
 mod limbs;
 mod memory;
+mod modular;
 mod shifts;
 mod storage;
 mod table;

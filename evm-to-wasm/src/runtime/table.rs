@@ -3,7 +3,7 @@
 use super::code::Code;
 use super::{
     Import, Setup, Signature, accounts, arithmetic, cache, calls, copies, division, effects, frame,
-    keccak, memory, shifts, storage,
+    keccak, memory, modular, shifts, storage,
 };
 
 /// One list, many readers: the enum and everything asked about its variants.
@@ -76,9 +76,9 @@ functions! {
     /// SMOD.
     Smod("ww" -> "w") calls [Mod] imports [] in arithmetic::smod;
     /// ADDMOD.
-    Addmod("www" -> "w") calls [Mod] imports [] in arithmetic::addmod;
+    Addmod("www" -> "w") calls [Mod] imports [] in modular::addmod;
     /// MULMOD.
-    Mulmod("www" -> "w") calls [Mod ReciprocalOfTwo] imports [] in division::mulmod;
+    Mulmod("www" -> "w") calls [ModulusSeen MulmodOnce] imports [] in modular::mulmod;
     /// EXP: base, exponent.
     Exp("gww" -> "wg") calls [Mul] imports [] in arithmetic::exp;
     /// SHL: shift, value.
@@ -162,6 +162,10 @@ functions! {
     Reciprocal("l" -> "l") calls [] imports [] in division::reciprocal;
     /// Reciprocal of two normalized limbs, the upper first.
     ReciprocalOfTwo("ll" -> "l") calls [Reciprocal] imports [] in division::reciprocal_of_two;
+    /// MULMOD by a modulus that is not known.
+    MulmodOnce("www" -> "w") calls [Mod ReciprocalOfTwo] imports [] in division::mulmod_once;
+    /// Takes note of a modulus, and gets to know it when it comes up often.
+    ModulusSeen("w" -> "") calls [Mod MulmodOnce ReciprocalOfTwo] imports [] in modular::modulus_seen;
     /// Zeroed bytes from the heap; 0 if there are none left.
     Allocate("i" -> "i") calls [] imports [] in memory::allocate;
     /// Moves EVM memory to where it can have a size; 0 if it cannot.

@@ -148,6 +148,38 @@ fn modular_arithmetic_at_random() {
     }
 }
 
+/// A modulus that comes up often is known: then operands of any size, products near multiples, all ones.
+#[test]
+fn modular_arithmetic_by_a_modulus_that_is_known() {
+    let mut random = random("known");
+    let mut frame = Frame::new();
+    let mut moduli: Vec<U256> = Vec::new();
+    for shift in 0..34_usize {
+        moduli.extend([U256::MAX >> shift, (U256::MAX >> shift) - U256::from(188)]);
+        moduli.extend([U256::ONE << (255 - shift), (U256::ONE << (255 - shift)) + U256::ONE]);
+        moduli.extend((0..4).map(|_| any(&mut random) | (U256::ONE << 255)).map(|m| m >> shift));
+    }
+    // Close below 2^256, and just not close enough.
+    moduli.extend([0, 1, u64::MAX - 1, u64::MAX].map(|small| U256::MAX - U256::from(small)));
+    for modulus in moduli {
+        let one = U256::ONE;
+        let largest = U256::MAX / modulus * modulus;
+        let mut values = vec![U256::ZERO, one, U256::MAX, modulus, modulus - one, largest];
+        values.extend([modulus.wrapping_add(one), largest.wrapping_add(one), largest - one]);
+        for _ in 0..8 {
+            modular(&mut frame, values[2], values[4], modulus);
+        }
+        for &a in &values {
+            for &b in &values {
+                modular(&mut frame, a, b, modulus);
+            }
+        }
+        for _ in 0..40 {
+            modular(&mut frame, any(&mut random), any(&mut random), modulus);
+        }
+    }
+}
+
 #[test]
 fn powers_and_their_gas() {
     let mut random = random("powers");

@@ -42,7 +42,8 @@ fn assemble(linked: &Linked, functions: &[Function]) -> Vec<u8> {
     let (mut declared, mut bodies) = (FunctionSection::new(), CodeSection::new());
     for (function, body) in linked.functions() {
         declared.function(kind(function.signature()));
-        bodies.function(&super::count::counted(body, Global::COUNT));
+        let signature = function.signature();
+        bodies.function(&super::count::counted(body, &signature, Global::COUNT));
     }
     let mut memories = MemorySection::new();
     memories.memory(MemoryType {

@@ -27,7 +27,7 @@ fn the_runtime_is_small() {
         sum += body.byte_len();
     }
     println!("{sum:>6} bytes all");
-    assert!(sum < 24_000, "{sum} bytes");
+    assert!(sum < 26_000, "{sum} bytes");
 }
 
 #[test]
@@ -46,6 +46,12 @@ fn operators_a_call() {
     let gas = |words: Vec<Val>| [vec![Val::I64(PLENTY)], words].concat();
     let three = |a, b, c| [limbs(a), limbs(b), limbs(c)].concat();
     let prime = U256::MAX - U256::from(0x1_0000_03d0_u64);
+    // Of 254 bits, without a pattern.
+    let short = U256::MAX / U256::from(5);
+    let residue = short - U256::from(7) * ray;
+    for _ in 0..8 {
+        frame.words(Function::Mulmod, &[residue, residue, short]);
+    }
     let cases: Vec<(&str, Function, Vec<Val>)> = vec![
         ("full", Function::Mul, two(large, large)),
         ("64 / 64", Function::Div, two(limb, limb)),
@@ -56,7 +62,14 @@ fn operators_a_call() {
         ("256 / 255", Function::Div, two(U256::MAX, large)),
         ("256 % 90", Function::Mod, two(large, ray)),
         ("reduced", Function::Addmod, three(large, large, prime)),
-        ("reduced, 256 bits", Function::Mulmod, three(large, large, prime)),
+        ("residues", Function::Addmod, three(residue, short - ray, short)),
+        ("a known one of 254 bits", Function::Mulmod, three(residue, short - ray, short)),
+        ("a known one, not reduced", Function::Mulmod, three(large, U256::MAX, short)),
+        ("256 bits, close", Function::Mulmod, three(large, large, prime)),
+        ("256 bits", Function::Mulmod, three(large, large, U256::MAX - ray)),
+        ("2^256 - 1", Function::Mulmod, three(large, ray, U256::MAX)),
+        ("90 bits", Function::Mulmod, three(ray << 60, ray << 3, ray)),
+        ("64 bits", Function::Mulmod, three(limb, limb << 7, limb >> 1)),
         ("10 ** 18", Function::Exp, gas(two(U256::from(10), U256::from(18)))),
         ("2 ** 96", Function::Exp, gas(two(U256::from(2), U256::from(96)))),
         ("", Function::Shl, two(U256::from(77), large)),
@@ -69,6 +82,9 @@ fn operators_a_call() {
         ("32 bytes", Function::Keccak, gas(two(U256::ZERO, U256::from(32)))),
         ("64 bytes", Function::Keccak, gas(two(U256::from(8_980), U256::from(64)))),
         ("64 bytes again", Function::Keccak, gas(two(U256::from(8_980), U256::from(64)))),
+        ("32 bytes later", Function::Keccak, gas(two(U256::from(8_980), U256::from(32)))),
+        ("of a mapping", Function::Keccak, gas(two(U256::from(64), U256::from(64)))),
+        ("1,000 bytes", Function::Keccak, gas(two(U256::from(64), U256::from(1_000)))),
         ("first", Function::Sload, gas(limbs(ray).to_vec())),
         ("again", Function::Sload, gas(limbs(ray).to_vec())),
         ("changed", Function::Sstore, gas(two(ray, limb))),
