@@ -3,7 +3,7 @@
 //! Nodes are built in order, with a virtual stack: PUSH, DUP and SWAP leave nothing behind. The entries of a
 //! head are at home in memory and loaded when they are used; another node with one predecessor takes over its
 //! stack, with several it has a phi for each entry between floor and height. Constants fold, and equal pure
-//! instructions of a node are one.
+//! instructions are one, of a node and of those on every way to it.
 //!
 //! Gas is charged by section: at the entry of a node, and behind each instruction that needs it exactly. Nodes that
 //! always follow each other share a section.
@@ -43,6 +43,8 @@ const COUNTER_BITS: u32 = 62;
 const COUNTED_MAX: u64 = 3 << 62;
 /// Nodes up to the head of a loop whose gas is added up.
 const TURN_NODES_MAX: u32 = 256;
+/// Rooms in which equal instructions and accesses are looked for, from the inside out.
+const ROOMS_MAX: usize = 4;
 
 /// Builds the form of `graph`.
 pub fn build(blocks: &Blocks<'_>, graph: &Graph, flow: &Flow, seed: Seed) -> Ir {
@@ -123,7 +125,10 @@ fn build_once(
         loads: Vec::new(),
         known: Table::default(),
         touched: alloc::vec![0; graph.nodes.len()],
-        accessed: Vec::new(),
+        accessed: Table::default(),
+        accesses: Vec::new(),
+        rooms: alloc::vec![NONE; graph.nodes.len()],
+        outer: alloc::vec![NONE; graph.nodes.len()],
         section: None,
         sections: alloc::vec![None; graph.nodes.len()],
         assumed,
@@ -162,8 +167,13 @@ struct Builder<'a, 'b> {
     loads: Vec<(i32, V)>,
     /// Bytes of memory that are known to be touched at the end of each node.
     touched: Vec<u64>,
-    /// Sizes of accesses in the node in hand, by the root of their offset.
-    accessed: Vec<(V, u64)>,
+    /// Accesses to memory: room, root of the offset, size.
+    accessed: Table,
+    accesses: Vec<(u32, V, u64)>,
+    /// Room of each node, named after its first one.
+    rooms: Vec<u32>,
+    /// The room around each room.
+    outer: Vec<u32>,
     /// The charge that is open in the node in hand, and at the end of each node.
     section: Option<V>,
     sections: Vec<Option<V>>,
@@ -190,6 +200,7 @@ impl Builder<'_, '_> {
         let mut operands = Vec::new();
         if !halts {
             let before = self.only_way(node);
+            self.enter_room(node, before);
             self.section = before.and_then(|before| self.sections[before as usize]);
             self.charge(code);
             for (index, instruction) in code.iter().enumerate() {
@@ -294,7 +305,6 @@ impl Builder<'_, '_> {
 
     /// Memory that is touched at the entry of a node, whichever way it is entered.
     fn enter_memory(&mut self, node: u32) {
-        self.accessed.clear();
         let place = node as usize;
         // The entry of the contract comes before everything; here it does unless something leads back to it.
         let least =
@@ -384,20 +394,23 @@ impl Builder<'_, '_> {
             return;
         }
         let root = self.ir.root(offset);
-        let place = match self.accessed.binary_search_by_key(&root, |(root, _)| *root) {
-            Ok(place) => place,
-            Err(place) => {
-                self.accessed.insert(place, (root, 0));
-                place
-            }
-        };
-        let accessed = &mut self.accessed[place].1;
-        if *accessed >= size {
+        let found = self.rooms_around().find_map(|room| {
+            let is_it = |place| matches!(self.accesses[place as usize], (there, of, _) if there == room && of == root);
+            self.accessed.find(self.hash_of_access(room, root), is_it)
+        });
+        let known = found.map_or(0, |place| self.accesses[place as usize].2);
+        if known >= size {
             self.ir.touched.insert(value);
         } else {
-            *accessed = size;
+            let room = self.rooms[self.node as usize];
+            self.accessed.insert(self.hash_of_access(room, root), self.accesses.len() as u32);
+            self.accesses.push((room, root, size));
         }
         self.refine(root, Range::up_to(MEMORY_MAX));
+    }
+
+    fn hash_of_access(&self, room: u32, root: V) -> u32 {
+        self.seed.hash([u64::from(room), u64::from(root.0)])
     }
 
     /// Notes an access to so many bytes: one of any length says where it is.
@@ -449,6 +462,28 @@ impl Builder<'_, '_> {
         } else if gas > 0 {
             self.section = Some(self.item(Def::Charge(gas), Range::FULL));
         }
+    }
+
+    /// What a room computes and accesses has been computed and accessed in every node of it, and of the rooms in
+    /// it: nodes that always follow each other share one, and are in that of their dominator if it is in
+    /// their region.
+    fn enter_room(&mut self, node: u32, before: Option<u32>) {
+        let place = node as usize;
+        let flow = self.flow;
+        let in_region = |other: &u32| flow.head.get(*other as usize) == Some(&flow.head[place]);
+        if let Some(before) = before.filter(in_region) {
+            self.rooms[place] = self.rooms[before as usize];
+            return;
+        }
+        self.rooms[place] = node;
+        let dominator = Some(flow.dominators.immediate[place]).filter(in_region);
+        self.outer[place] = dominator.map_or(NONE, |dominator| self.rooms[dominator as usize]);
+    }
+
+    /// The room in hand and those around it, as far as somebody looks.
+    fn rooms_around(&self) -> impl Iterator<Item = u32> {
+        let around = |room: &u32| Some(self.outer[*room as usize]).filter(|room| *room != NONE);
+        core::iter::successors(Some(self.rooms[self.node as usize]), around).take(ROOMS_MAX)
     }
 
     /// The node that always goes to this one, which nothing else goes to.
@@ -594,13 +629,14 @@ impl Builder<'_, '_> {
                     return self.again(byte, &[by, value]);
                 }
             }
-            let numbers = operands.iter().map(|operand| u64::from(operand.0));
-            let start = u64::from(self.node) << 8 | u64::from(byte);
-            hash = self.seed.hash([start].into_iter().chain(numbers));
-            if let Some(value) = self.known.find(hash, |value| self.is_same(V(value), byte, operands))
-            {
+            let found = self.rooms_around().find_map(|room| {
+                let is_it = |value| self.is_same(V(value), room, byte, operands);
+                self.known.find(self.hash_of(room, byte, operands), is_it)
+            });
+            if let Some(value) = found {
                 return V(value);
             }
+            hash = self.hash_of(self.rooms[self.node as usize], byte, operands);
         }
         let start = self.ir.arguments.len() as u32;
         self.ir.arguments.extend_from_slice(operands);
@@ -626,9 +662,15 @@ impl Builder<'_, '_> {
         value
     }
 
-    /// Whether a value is this instruction, in the node in hand.
-    fn is_same(&self, value: V, byte: u8, operands: &[V]) -> bool {
-        self.ir.homes[value.0 as usize] == self.node
+    fn hash_of(&self, room: u32, byte: u8, operands: &[V]) -> u32 {
+        let start = u64::from(room) << 8 | u64::from(byte);
+        let numbers = operands.iter().map(|operand| u64::from(operand.0));
+        self.seed.hash([start].into_iter().chain(numbers))
+    }
+
+    /// Whether a value is this instruction, in that room.
+    fn is_same(&self, value: V, room: u32, byte: u8, operands: &[V]) -> bool {
+        self.rooms[self.ir.homes[value.0 as usize] as usize] == room
             && matches!(self.ir.def(value), Def::Inst { byte: other, .. } if *other == byte)
             && self.ir.arguments_of(value) == operands
     }

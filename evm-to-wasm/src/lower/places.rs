@@ -40,6 +40,8 @@ pub struct Uses {
     pub count: Vec<u32>,
     /// The node of the only use, if it is an item or the end of a node, not an edge.
     pub user: Vec<u32>,
+    /// Limbs that are looked at: those above may be left out.
+    pub limbs: Vec<u8>,
 }
 
 /// No node, or several.
@@ -49,30 +51,34 @@ impl Uses {
     /// Counts from effects, ends and edges into heads backwards.
     pub fn count(ir: &Ir, graph: &Graph, flow: &Flow) -> Self {
         let size = ir.defs.len();
-        let mut uses = Self { count: alloc::vec![0; size], user: alloc::vec![MANY; size] };
+        let mut uses = Self {
+            count: alloc::vec![0; size],
+            user: alloc::vec![MANY; size],
+            limbs: alloc::vec![0; size],
+        };
         let mut open = Vec::new();
         for node in &flow.order {
             let body = &ir.bodies[*node as usize];
             for value in &body.items {
                 if !ir.is_removable(*value) {
                     for operand in ir.arguments_of(*value) {
-                        uses.used(*operand, *node, &mut open);
+                        uses.used(*operand, *node, 4, &mut open);
                     }
                 }
             }
             for operand in consumed_at_end(ir, graph, *node) {
-                uses.used(operand, *node, &mut open);
+                uses.used(operand, *node, 4, &mut open);
             }
             for edge in live_edges(graph, ir, *node) {
                 if flow.is_head(edge.node) {
                     for (_, value) in spilled(ir, *node, flow.reads[edge.node as usize]) {
-                        uses.used(value, MANY, &mut open);
+                        uses.used(value, MANY, 4, &mut open);
                     }
                 }
             }
             if leaves_by_dispatcher(graph, ir, *node) {
                 for (_, value) in spilled(ir, *node, ALL) {
-                    uses.used(value, MANY, &mut open);
+                    uses.used(value, MANY, 4, &mut open);
                 }
             }
         }
@@ -80,19 +86,24 @@ impl Uses {
             match ir.def(value) {
                 Def::Phi(phi) => {
                     for (_, operand) in &ir.phis[*phi as usize].operands {
-                        uses.used(*operand, MANY, &mut open);
+                        uses.used(*operand, MANY, 4, &mut open);
                     }
                 }
                 Def::Same(_) => {
                     // Read wherever it is used: not computed at one of the uses.
                     for _ in 0..2 {
-                        uses.used(ir.root(value), MANY, &mut open);
+                        uses.used(ir.root(value), MANY, 4, &mut open);
                     }
                 }
                 _ if ir.is_removable(value) => {
                     let home = ir.homes[value.0 as usize];
-                    for operand in ir.arguments_of(value) {
-                        uses.used(*operand, home, &mut open);
+                    let arguments = ir.arguments_of(value);
+                    // A mask looks at no more than it lets through.
+                    let is_mask = ir.op(value) == Some(Op::And)
+                        && arguments.iter().any(|operand| ir.as_const(*operand).is_some());
+                    let limbs = if is_mask { ir.range(value).limbs() as u8 } else { 4 };
+                    for operand in arguments {
+                        uses.used(*operand, home, limbs, &mut open);
                     }
                 }
                 _ => {}
@@ -101,8 +112,9 @@ impl Uses {
         uses
     }
 
-    fn used(&mut self, value: V, user: u32, open: &mut Vec<V>) {
+    fn used(&mut self, value: V, user: u32, limbs: u8, open: &mut Vec<V>) {
         let place = value.0 as usize;
+        self.limbs[place] = self.limbs[place].max(limbs);
         self.count[place] += 1;
         if self.count[place] == 1 {
             self.user[place] = user;
@@ -207,7 +219,7 @@ pub fn places(
         position: 0,
     };
     scan.run(graph, flow, uses, script);
-    scan.assign(first);
+    scan.assign(uses, first);
 }
 
 struct Scan<'a> {
@@ -394,7 +406,7 @@ impl Scan<'_> {
         }
     }
 
-    fn assign(&mut self, first: u32) {
+    fn assign(&mut self, uses: &Uses, first: u32) {
         let ir = self.ir;
         let mut free: [Vec<u32>; 2] = [Vec::new(), Vec::new()];
         let mut order: Vec<u32> = (0..self.intervals.len() as u32).collect();
@@ -430,7 +442,10 @@ impl Scan<'_> {
             self.places.of[value.0 as usize] = if range.is_flag() {
                 Place::Flag(take(0))
             } else {
-                let count = range.limbs();
+                let mut count = range.limbs();
+                if matches!(ir.def(value), Def::Load(_)) || ir.op(value) == Some(Op::Mload) {
+                    count = count.min(usize::from(uses.limbs[value.0 as usize]).max(1));
+                }
                 let mut locals = [0; 4];
                 for local in &mut locals[..count] {
                     *local = take(1);

@@ -259,7 +259,7 @@ impl<'a> Code<'a> {
     ) -> &mut Self {
         let depth = self.depth;
         let labels: Vec<u32> = labels.map(|label| depth - label.0).collect();
-        self.sink().br_table(labels, depth - last.0);
+        self.sink().br_table(&labels, depth - last.0);
         self
     }
 
