@@ -16,6 +16,14 @@ const fn at(offset: u64) -> MemArg {
     MemArg { offset, align: 0, memory_index: 0 }
 }
 
+/// Where an access to EVM memory goes.
+struct Access {
+    /// The local that it starts from, or the window ([`Global::Window`]).
+    base: Option<u32>,
+    /// What is added.
+    offset: u64,
+}
+
 impl Emitter<'_> {
     /// Computes an instruction that stays where it is.
     pub fn effect(&mut self, value: V, op: Op, byte: u8) {
@@ -154,17 +162,14 @@ impl Emitter<'_> {
         }
     }
 
-    /// Touches `size` bytes of EVM memory at `offset` and leaves on the stack the address of the lowest of
-    /// them in linear memory.
-    fn address(&mut self, value: V, offset: V, size: u64) {
-        let top = Global::Top.index();
+    /// Touches `size` bytes of EVM memory at `offset`: where the lowest of them is in linear memory.
+    fn address(&mut self, value: V, offset: V, size: u64) -> Access {
         let touched = self.ir.touched.contains(value);
         if let Some(word) = self.constant(offset) {
             let end = word.as_u64().filter(|offset| *offset < MEMORY_NEVER).map(|at| at + size);
             let Some(end) = end.filter(|end| *end < 1 << 31) else {
                 self.branch(Label::Halt);
-                self.int(0);
-                return;
+                return Access { base: None, offset: 0 };
             };
             if !touched {
                 self.int(end as u32);
@@ -175,10 +180,13 @@ impl Emitter<'_> {
                 self.long(end);
                 self.touch();
             }
-            self.sink().global_get(top);
+            if let Some(offset) = u64::from(layout::WINDOW).checked_sub(end) {
+                return Access { base: None, offset };
+            }
+            self.sink().global_get(Global::Top.index());
             self.int(end as u32);
             self.sink().i32_sub();
-            return;
+            return self.access(0);
         }
         self.settle(offset);
         if self.limbs_of(offset) > 1 {
@@ -206,11 +214,33 @@ impl Emitter<'_> {
             self.sink().i64_add();
             self.touch();
         }
-        self.sink().global_get(top);
+        self.sink().global_get(Global::Window.index());
         self.low_int(offset);
         self.sink().i32_sub();
-        self.int(size as u32);
-        self.sink().i32_sub();
+        self.access(u64::from(layout::WINDOW) - size)
+    }
+
+    /// An access at an offset from the address on the stack.
+    fn access(&mut self, offset: u64) -> Access {
+        let base = self.temporary_int();
+        self.set(base);
+        Access { base: Some(base), offset }
+    }
+
+    /// Pushes what an access starts from.
+    fn base(&mut self, access: &Access) {
+        match access.base {
+            Some(base) => self.get(base),
+            None => {
+                self.sink().global_get(Global::Window.index());
+            }
+        }
+    }
+
+    fn release_access(&mut self, access: &Access) {
+        if let Some(base) = access.base {
+            self.release(base);
+        }
     }
 
     /// The rest of the slow path: gas and end are on the stack, the `if` is open.
@@ -239,22 +269,15 @@ impl Emitter<'_> {
             self.receive_word(value);
             return;
         }
-        self.address(value, offset, 32);
-        let (to, count) = match self.place(value) {
-            Place::Limbs(to, count) => (to, usize::from(count)),
-            _ => {
-                self.sink().drop();
-                return;
+        let access = self.address(value, offset, 32);
+        if let Place::Limbs(to, count) = self.place(value) {
+            for (place, local) in to[..usize::from(count)].iter().enumerate() {
+                self.base(&access);
+                self.sink().i64_load(at(access.offset + 8 * place as u64));
+                self.set(*local);
             }
-        };
-        let base = self.temporary_int();
-        self.set(base);
-        for (place, local) in to[..count].iter().enumerate() {
-            self.get(base);
-            self.sink().i64_load(at(8 * place as u64));
-            self.set(*local);
         }
-        self.release(base);
+        self.release_access(&access);
     }
 
     fn store_word(&mut self, value: V, offset: V, word: V) {
@@ -267,22 +290,22 @@ impl Emitter<'_> {
             return;
         }
         self.settle(word);
-        self.address(value, offset, 32);
-        let base = self.temporary_int();
-        self.set(base);
+        let access = self.address(value, offset, 32);
         for place in 0..4 {
-            self.get(base);
+            self.base(&access);
             self.limb(word, place);
-            self.sink().i64_store(at(8 * place as u64));
+            self.sink().i64_store(at(access.offset + 8 * place as u64));
         }
-        self.release(base);
+        self.release_access(&access);
     }
 
     fn store_byte(&mut self, value: V, offset: V, word: V) {
         self.settle(word);
-        self.address(value, offset, 1);
+        let access = self.address(value, offset, 1);
+        self.base(&access);
         self.limb(word, 0);
-        self.sink().i64_store8(at(0));
+        self.sink().i64_store8(at(access.offset));
+        self.release_access(&access);
     }
 
     /// Address operand and offset of an entry of the stack.

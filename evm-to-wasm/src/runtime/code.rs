@@ -278,6 +278,11 @@ impl<'a> Code<'a> {
         self
     }
 
+    pub(super) fn memory_size(&mut self) -> &mut Self {
+        self.sink().memory_size(0);
+        self
+    }
+
     pub(super) fn memory_grow(&mut self) -> &mut Self {
         self.sink().memory_grow(0);
         self

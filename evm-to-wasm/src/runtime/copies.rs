@@ -91,9 +91,9 @@ pub(super) fn mcopy(c: &mut Code<'_>) {
     c.beyond_32_bits(to).beyond_32_bits(from).i64_or().beyond_32_bits(length).i64_or();
     c.i64_eqz().i32_eqz().halt_if(|_| {});
     charge(c, gas, length);
-    c.get(gas).get(to[0]).get(from[0]).get(to[0]).get(from[0]).i64_gt_u().select();
-    c.get(length[0]).i64_add().call(Function::MemoryTouch).set(gas);
-    c.halt_without(gas, |_| {});
+    let higher = c.long();
+    c.get(to[0]).get(from[0]).get(to[0]).get(from[0]).i64_gt_u().select().set(higher);
+    c.touch_near(gas, higher, length[0], |_| {});
     for start in [to, from] {
         c.get_global(Global::Top).get(start[0]).get(length[0]).i64_add().i32_wrap_i64().i32_sub();
     }

@@ -49,8 +49,16 @@ pub(super) fn reserve(c: &mut Code<'_>) {
     c.get(size).get_global(Global::OutboxLimit).get_global(Global::OutboxEnd).i32_sub();
     c.i32_le_u().get_global(Global::Outbox).i32_eqz().i32_eqz().i32_and().if_();
     c.i(1).return_().end();
-    c.get_global(Global::OutboxEnd).get_global(Global::Outbox).i32_sub().tee(used);
-    c.get(size).i32_add().i(1).i32_shl().i(SMALLEST_OUTBOX).i32_add().tee(room);
+    c.get_global(Global::OutboxEnd).get_global(Global::Outbox).i32_sub().set(used);
+    // The last on the heap grows where it is, if the heap does.
+    c.get_global(Global::OutboxLimit).get_global(Global::HeapEnd).i32_eq().if_();
+    {
+        c.get(used).i(2).i32_shr_u().get(size).i32_add().i(SMALLEST_OUTBOX).i32_add().tee(room);
+        c.call(Function::Allocate).tee(start).get_global(Global::OutboxLimit).i32_eq().if_();
+        c.get(start).get(room).i32_add().set_global(Global::OutboxLimit).i(1).return_().end();
+    }
+    c.end();
+    c.get(used).get(size).i32_add().i(1).i32_shl().i(SMALLEST_OUTBOX).i32_add().tee(room);
     c.i(HEAD_ROOM).i32_add().call(Function::Allocate).tee(start).i32_eqz().if_();
     {
         c.get(used).get(size).i32_add().tee(room);

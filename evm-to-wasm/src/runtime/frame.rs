@@ -2,7 +2,7 @@
 
 use super::code::Code;
 use super::effects::HEAD_ROOM;
-use super::layout::{Global, INPUT_AT, MESSAGE_AT, PAGE};
+use super::layout::{BORDER, Global, INPUT_AT, MESSAGE_AT, PAGE};
 use super::{Function, Import};
 use crate::abi::{CALLDATA_PADDING, FRAME_ABI_VERSION, Halt, offset};
 
@@ -18,12 +18,14 @@ pub(super) fn enter(c: &mut Code<'_>) {
     let end = c.int();
     c.l(0).import(Import::Input);
     c.l(0).import(Import::RegisterLen).tee(length);
-    c.l(i64::from(PAGE - INPUT_AT)).i64_gt_u().if_();
+    c.l(i64::from(PAGE - BORDER - INPUT_AT)).i64_gt_u().if_();
     {
         // Lengths are below 2^32: an argument is no longer than the host allows.
-        c.get(length).l(i64::from(INPUT_AT)).i64_add().l(16).i64_shr_u().i32_wrap_i64();
+        c.get(length).l(i64::from(INPUT_AT + BORDER)).i64_add().l(16).i64_shr_u().i32_wrap_i64();
         c.tee(pages).memory_grow().i(u32::MAX).i32_eq().halt_if(|_| {});
-        c.get(pages).i(1).i32_add().i(16).i32_shl().set_global(Global::HeapLimit);
+        c.get(pages).i(1).i32_add().i(16).i32_shl().tee(end).memory_top();
+        c.get(end).i(BORDER).i32_sub().tee(end).set_global(Global::HeapLimit);
+        c.get(end).set_global(Global::MemoryBase);
     }
     c.end();
     c.l(0).l(i64::from(INPUT_AT)).import(Import::ReadRegister);

@@ -46,6 +46,11 @@ pub const STACK_AT: u32 = MEMO_AT + MEMO_ENTRIES * MEMO_ENTRY;
 /// The frame input: its head at the offsets of [`crate::abi::offset`], then its tail, then the heap.
 pub const INPUT_AT: u32 = STACK_AT + 1_024 * 32;
 
+/// EVM memory is above this address, wherever it is: an offset below it can be in the immediate of an access.
+pub const WINDOW: u32 = 0x2000;
+/// Bytes of EVM memory before the heap is asked.
+pub(super) const BORDER: u32 = 4_096;
+
 /// Index of the passive data segment with the bytes of the code, backwards.
 pub const CODE_SEGMENT: u32 = 0;
 
@@ -56,8 +61,12 @@ pub enum Global {
     Top,
     /// Size of EVM memory, a multiple of 32.
     MemorySize,
-    /// Lowest address that EVM memory can use before it has to move.
+    /// Lowest address that EVM memory can use without asking.
     MemoryBase,
+    /// [`Self::Top`] less [`WINDOW`]: what an access at a constant offset starts from.
+    Window,
+    /// Gas that EVM memory has cost (i64).
+    MemoryCost,
     /// Address above the first byte of calldata.
     CalldataTop,
     /// Bytes of calldata.
@@ -74,7 +83,7 @@ pub enum Global {
     Refund,
     /// First byte of linear memory that nobody has.
     HeapEnd,
-    /// Size of linear memory.
+    /// Lowest address that the heap cannot use without asking.
     HeapLimit,
     /// Present values are valid in entries that bear this number; counts up with calls that may write.
     Generation,
@@ -114,10 +123,12 @@ pub enum Global {
 
 impl Global {
     /// All of them, in the order of their indices.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 31] = [
         Self::Top,
         Self::MemorySize,
         Self::MemoryBase,
+        Self::Window,
+        Self::MemoryCost,
         Self::CalldataTop,
         Self::CalldataLength,
         Self::ReturnTop,
@@ -159,8 +170,12 @@ impl Global {
     #[must_use]
     pub fn declaration(self) -> (ValType, ConstExpr) {
         match self {
-            Self::Refund => (ValType::I64, ConstExpr::i64_const(0)),
-            Self::HeapLimit => (ValType::I32, ConstExpr::i32_const(PAGE as i32)),
+            Self::Refund | Self::MemoryCost => (ValType::I64, ConstExpr::i64_const(0)),
+            Self::Top => (ValType::I32, ConstExpr::i32_const(PAGE as i32)),
+            Self::Window => (ValType::I32, ConstExpr::i32_const((PAGE - WINDOW) as i32)),
+            Self::MemoryBase | Self::HeapLimit => {
+                (ValType::I32, ConstExpr::i32_const((PAGE - BORDER) as i32))
+            }
             // An entry fresh from the heap bears 0.
             Self::Generation | Self::Flush => (ValType::I32, ConstExpr::i32_const(1)),
             _ => (ValType::I32, ConstExpr::i32_const(0)),
@@ -175,3 +190,5 @@ pub fn declare_globals(section: &mut GlobalSection) {
         section.global(GlobalType { val_type, mutable: true, shared: false }, &initial);
     }
 }
+
+const _: () = assert!(WINDOW < INPUT_AT);

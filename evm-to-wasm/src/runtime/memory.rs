@@ -1,15 +1,21 @@
-//! EVM memory, kept backwards at the top of a region that moves when it has to grow.
+//! EVM memory and the heap.
 //!
 //! The byte at EVM address `a` is at `top - 1 - a`; the word at `a` is at `top - 32 - a`, limbs low first.
 //! Memory beyond [`Global::MemorySize`] is zero. What is at or above 2^32, or would not fit the module's pages,
 //! halts the frame (revm: `MemoryLimitOOG`); which halt it is does not show.
+//!
+//! EVM memory grows down from the end of linear memory, the heap up to it: neither has to move before they meet.
+//! [`Global::MemoryBase`] and [`Global::HeapLimit`] are where each may go without asking; as long as they are the
+//! same address, that is the border in the gap between both, and moves to its middle whenever one is at it. When
+//! there is no gap, EVM memory moves to fresh pages, the heap goes on in fresh pages: what it leaves is not zero.
 
 use super::Function;
 use super::code::{Code, Local, Word};
-use super::layout::{Global, MAXIMUM_PAGES, PAGE};
+use super::layout::{Global, MAXIMUM_PAGES, PAGE, WINDOW};
 
-/// Smallest region of EVM memory, in bytes.
-const SMALLEST_REGION: u32 = 4_096;
+/// A moved memory gets so many times the bytes that it needs. A byte copied costs as much as seven bytes grown, so
+/// that six is where copies and pages cost least together; less where pages run out.
+const ROOM: [u32; 3] = [6, 2, 1];
 
 /// Largest memory that is thought about, in bytes.
 const LARGEST: i64 = MAXIMUM_PAGES as i64 * PAGE as i64;
@@ -17,25 +23,49 @@ const LARGEST: i64 = MAXIMUM_PAGES as i64 * PAGE as i64;
 /// Takes bytes from the heap: their address, or 0 if there are none left. They are zero.
 pub(super) fn allocate(c: &mut Code<'_>) {
     let size = c.parameter();
-    let [start, end, pages] = [c.int(), c.int(), c.int()];
-    c.get_global(Global::HeapEnd).tee(start).get(size).i32_add().tee(end);
+    let end = c.int();
+    c.get_global(Global::HeapEnd).get(size).i32_add().tee(end);
     c.get_global(Global::HeapLimit).i32_gt_u().if_();
     {
-        c.get(end).get_global(Global::HeapLimit).i32_sub().i(PAGE - 1).i32_add();
-        c.i(16).i32_shr_u().tee(pages).memory_grow().i(u32::MAX).i32_eq().if_();
+        c.get(size).call(Function::HeapGrow).i32_eqz().if_();
         c.i(0).return_().end();
-        c.get_global(Global::HeapLimit).get(pages).i(16).i32_shl().i32_add();
-        c.set_global(Global::HeapLimit);
+        c.get_global(Global::HeapEnd).get(size).i32_add().set(end);
     }
     c.end();
-    c.get(end).set_global(Global::HeapEnd).get(start);
+    c.get_global(Global::HeapEnd).get(end).set_global(Global::HeapEnd);
+}
+
+/// Makes room on the heap for so many bytes, by the border or by pages; 0 if there is none.
+pub(super) fn grow_heap(c: &mut Code<'_>) {
+    let size = c.parameter();
+    let [border, last, pages] = [c.int(), c.int(), c.int()];
+    c.get_global(Global::HeapLimit).get_global(Global::MemoryBase).i32_eq().if_();
+    {
+        // Up to the middle of what is left between them.
+        c.get_global(Global::Top).get_global(Global::MemorySize).i32_sub().tee(border);
+        c.get_global(Global::HeapEnd).i32_sub().get(size).i32_ge_u().if_();
+        c.get_global(Global::HeapEnd).get(size).i32_add().tee(last).get(border).get(last);
+        c.i32_sub().i(1).i32_shr_u().i32_add().tee(border).set_global(Global::HeapLimit);
+        c.get(border).set_global(Global::MemoryBase).i(1).return_().end();
+        // The gap is memory's.
+        c.get_global(Global::HeapEnd).set_global(Global::MemoryBase);
+    }
+    c.end();
+    c.memory_size().i(16).i32_shl().set(last);
+    // What is before them is of no use, unless it is the end.
+    c.get_global(Global::HeapLimit).get(last).i32_ne().if_();
+    c.get(last).set_global(Global::HeapEnd).end();
+    c.get_global(Global::HeapEnd).get(size).i32_add().get(last).i32_sub().i(PAGE - 1).i32_add();
+    c.i(16).i32_shr_u().tee(pages).memory_grow().i(u32::MAX).i32_eq().if_();
+    c.get_global(Global::HeapEnd).set_global(Global::HeapLimit).i(0).return_().end();
+    c.get(last).get(pages).i(16).i32_shl().i32_add().set_global(Global::HeapLimit).i(1);
 }
 
 /// Grows memory to `end` bytes and charges for it: 3 gas a word and a 512th of the square of the words
 /// (Yellow Paper, appendix G).
 pub(super) fn touch(c: &mut Code<'_>) {
     let (gas, end) = (c.parameter(), c.parameter());
-    let [words, before] = c.longs();
+    let [words, cost] = c.longs();
     let size = c.int();
 
     c.get(end).get_global(Global::MemorySize).i64_extend_i32_u().i64_le_u().if_();
@@ -43,15 +73,10 @@ pub(super) fn touch(c: &mut Code<'_>) {
     c.get(end).l(LARGEST).i64_gt_u().if_();
     c.l(-1).return_().end();
 
-    let cost = |c: &mut Code<'_>, words: Local| {
-        c.get(words).get(words).i64_mul().l(9).i64_shr_u().get(words).l(3).i64_mul().i64_add();
-    };
     c.get(end).l(31).i64_add().l(5).i64_shr_u().set(words);
-    c.get_global(Global::MemorySize).i64_extend_i32_u().l(5).i64_shr_u().set(before);
-    c.get(gas);
-    cost(c, words);
-    cost(c, before);
-    c.i64_sub().i64_sub().tee(gas).l(0).i64_lt_s().if_();
+    c.get(gas).get_global(Global::MemoryCost).i64_add();
+    c.get(words).get(words).i64_mul().l(9).i64_shr_u().get(words).l(3).i64_mul().i64_add();
+    c.tee(cost).i64_sub().tee(gas).l(0).i64_lt_s().if_();
     c.get(gas).return_().end();
 
     c.get(words).i32_wrap_i64().i(5).i32_shl().tee(size);
@@ -61,24 +86,39 @@ pub(super) fn touch(c: &mut Code<'_>) {
         c.l(-1).return_().end();
     }
     c.end();
+    c.get(cost).set_global(Global::MemoryCost);
     c.get(size).set_global(Global::MemorySize).get(gas);
 }
 
-/// Moves memory to a region with room for `size` bytes and as much again; 0 if there is no such region.
+/// Makes room for `size` bytes of memory, by the border or in fresh pages; 0 if there is none.
 pub(super) fn move_memory(c: &mut Code<'_>) {
     let size = c.parameter();
-    let [room, base, top] = [c.int(), c.int(), c.int()];
-    c.get(size).i(1).i32_shl().set(room);
-    c.get(room).i(SMALLEST_REGION).i32_lt_u().if_();
-    c.i(SMALLEST_REGION).set(room).end();
-    c.get(room).call(Function::Allocate).tee(base).i32_eqz().if_();
+    let [border, top, pages] = [c.int(), c.int(), c.int()];
+    c.get_global(Global::HeapLimit).get_global(Global::MemoryBase).i32_eq().if_();
     {
-        // Then just as much as is needed.
-        c.get(size).tee(room).call(Function::Allocate).tee(base).i32_eqz().if_();
-        c.i(0).return_().end();
+        // Down to the middle of what is left between them.
+        c.get_global(Global::Top).get_global(Global::HeapEnd).i32_sub().get(size).i32_ge_u().if_();
+        c.get_global(Global::Top).get(size).i32_sub().get_global(Global::HeapEnd).i32_sub();
+        c.i(1).i32_shr_u().get_global(Global::HeapEnd).i32_add().tee(border);
+        c.set_global(Global::HeapLimit).get(border).set_global(Global::MemoryBase);
+        c.i(1).return_().end();
     }
     c.end();
-    c.get(base).get(room).i32_add().set(top);
+    c.memory_size().i(16).i32_shl().set(border);
+    let grown = c.block();
+    for room in ROOM {
+        c.get(size).i(room).i32_mul().i(PAGE - 1).i32_add().i(16).i32_shr_u().tee(pages);
+        c.memory_grow().i(u32::MAX).i32_ne().br_if(grown);
+    }
+    c.i(0).return_().end();
+    c.get(border).get(pages).i(16).i32_shl().i32_add().set(top);
+    // The heap gets the gap that there was.
+    c.get_global(Global::HeapLimit).get_global(Global::MemoryBase).i32_eq().if_();
+    c.get_global(Global::Top)
+        .get_global(Global::MemorySize)
+        .i32_sub()
+        .set_global(Global::HeapLimit);
+    c.end();
     c.get_global(Global::MemorySize).if_();
     {
         c.get(top).get_global(Global::MemorySize).i32_sub();
@@ -86,7 +126,7 @@ pub(super) fn move_memory(c: &mut Code<'_>) {
         c.get_global(Global::MemorySize).memory_copy();
     }
     c.end();
-    c.get(base).set_global(Global::MemoryBase).get(top).set_global(Global::Top).i(1);
+    c.get(border).set_global(Global::MemoryBase).get(top).memory_top().i(1);
 }
 
 /// Touches a range: its offset and length as i32, and the gas left. Of no length it touches nothing, wherever
@@ -174,6 +214,32 @@ impl Code<'_> {
         self.end();
     }
 
+    /// Touches a range with an offset and a length below 2^32 that is not empty.
+    pub(super) fn touch_near(
+        &mut self,
+        gas: Local,
+        offset: Local,
+        length: Local,
+        nothing: impl Fn(&mut Self),
+    ) {
+        self.get(offset).get(length).i64_add();
+        self.get_global(Global::MemorySize).i64_extend_i32_u().i64_gt_u().if_();
+        self.get(gas).get(offset).get(length).i64_add().call(Function::MemoryTouch).tee(gas);
+        self.l(0).i64_lt_s().halt_if(nothing);
+        self.end();
+    }
+
+    /// Makes the address on the stack the top of memory.
+    pub(super) fn memory_top(&mut self) -> &mut Self {
+        let top = self.int();
+        self.tee(top)
+            .set_global(Global::Top)
+            .get(top)
+            .i(WINDOW)
+            .i32_sub()
+            .set_global(Global::Window)
+    }
+
     /// Touches a range that is not empty.
     pub(super) fn touch_range(
         &mut self,
@@ -184,7 +250,6 @@ impl Code<'_> {
     ) {
         self.beyond_32_bits(offset).beyond_32_bits(length).i64_or().i64_eqz().i32_eqz();
         self.halt_if(&nothing);
-        self.get(gas).get(offset[0]).get(length[0]).i64_add().call(Function::MemoryTouch);
-        self.set(gas).halt_without(gas, nothing);
+        self.touch_near(gas, offset[0], length[0], nothing);
     }
 }

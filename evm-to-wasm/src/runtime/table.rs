@@ -167,9 +167,11 @@ functions! {
     /// Takes note of a modulus, and gets to know it when it comes up often.
     ModulusSeen("w" -> "") calls [Mod MulmodOnce ReciprocalOfTwo] imports [] in modular::modulus_seen;
     /// Zeroed bytes from the heap; 0 if there are none left.
-    Allocate("i" -> "i") calls [] imports [] in memory::allocate;
-    /// Moves EVM memory to where it can have a size; 0 if it cannot.
-    MemoryMove("i" -> "i") calls [Allocate] imports [] in memory::move_memory;
+    Allocate("i" -> "i") calls [HeapGrow] imports [] in memory::allocate;
+    /// Makes room on the heap; 0 if there is none.
+    HeapGrow("i" -> "i") calls [] imports [] in memory::grow_heap;
+    /// Makes room for a size of EVM memory; 0 if there is none.
+    MemoryMove("i" -> "i") calls [] imports [] in memory::move_memory;
     /// Hash of the bytes below an address: address, length.
     Sponge("ii" -> "w") calls [ByteSwap] imports [] in keccak::sponge;
     /// The same, by the host.
