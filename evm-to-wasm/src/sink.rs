@@ -145,6 +145,13 @@ impl<'a> Sink<'a> {
         self.signed(value)
     }
 
+    /// `memory.size`.
+    pub fn memory_size(&mut self, memory: u32) -> &mut Self {
+        self.0.push(0x3f);
+        unsigned(self.0, u64::from(memory));
+        self
+    }
+
     /// `memory.init`.
     pub fn memory_init(&mut self, memory: u32, data: u32) -> &mut Self {
         self.0.extend_from_slice(&[0xfc, 0x08]);

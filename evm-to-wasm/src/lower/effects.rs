@@ -189,25 +189,27 @@ impl Emitter<'_> {
             return self.access(0);
         }
         self.settle(offset);
-        if self.limbs_of(offset) > 1 {
-            self.any_limb(offset, 1);
-            self.long(0);
-            self.sink().i64_ne();
-            self.branch_if(Label::Halt);
-        }
-        if self.ir.range(offset).high.bits() > 62 {
-            self.limb(offset, 0);
-            self.long(MEMORY_NEVER);
-            self.sink().i64_ge_u();
-            self.branch_if(Label::Halt);
-        }
         if !touched {
+            if self.limbs_of(offset) > 1 {
+                self.any_limb(offset, 1);
+                self.long(0);
+                self.sink().i64_ne();
+                self.branch_if(Label::Halt);
+            }
             self.limb(offset, 0);
-            self.long(size);
-            self.sink().i64_add();
-            self.sink().global_get(Global::MemorySize.index()).i64_extend_i32_u().i64_gt_u();
-            self.sink().if_(BlockType::Empty);
+            if size == 32 {
+                self.sink().global_get(Global::Words.index());
+            } else {
+                self.sink().global_get(Global::MemorySize.index()).i64_extend_i32_u();
+            }
+            self.sink().i64_ge_u().if_(BlockType::Empty);
             self.open(Label::Other);
+            if self.ir.range(offset).high.bits() > 62 {
+                self.limb(offset, 0);
+                self.long(MEMORY_NEVER);
+                self.sink().i64_ge_u();
+                self.branch_if(Label::Halt);
+            }
             self.get(GAS);
             self.limb(offset, 0);
             self.long(size);

@@ -65,6 +65,8 @@ pub enum Global {
     MemoryBase,
     /// [`Self::Top`] less [`WINDOW`]: what an access at a constant offset starts from.
     Window,
+    /// Below this a word's offset is in EVM memory as it is: its size less 31 (i64), 0 as long as it has none.
+    Words,
     /// Gas that EVM memory has cost (i64).
     MemoryCost,
     /// Address above the first byte of calldata.
@@ -123,11 +125,12 @@ pub enum Global {
 
 impl Global {
     /// All of them, in the order of their indices.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::Top,
         Self::MemorySize,
         Self::MemoryBase,
         Self::Window,
+        Self::Words,
         Self::MemoryCost,
         Self::CalldataTop,
         Self::CalldataLength,
@@ -170,7 +173,9 @@ impl Global {
     #[must_use]
     pub fn declaration(self) -> (ValType, ConstExpr) {
         match self {
-            Self::Refund | Self::MemoryCost => (ValType::I64, ConstExpr::i64_const(0)),
+            Self::Refund | Self::MemoryCost | Self::Words => {
+                (ValType::I64, ConstExpr::i64_const(0))
+            }
             Self::Top => (ValType::I32, ConstExpr::i32_const(PAGE as i32)),
             Self::Window => (ValType::I32, ConstExpr::i32_const((PAGE - WINDOW) as i32)),
             Self::MemoryBase | Self::HeapLimit => {

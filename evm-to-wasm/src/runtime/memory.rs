@@ -87,7 +87,9 @@ pub(super) fn touch(c: &mut Code<'_>) {
     }
     c.end();
     c.get(cost).set_global(Global::MemoryCost);
-    c.get(size).set_global(Global::MemorySize).get(gas);
+    c.get(size).set_global(Global::MemorySize);
+    // At least a word.
+    c.get(size).i(31).i32_sub().i64_extend_i32_u().set_global(Global::Words).get(gas);
 }
 
 /// Makes room for `size` bytes of memory, by the border or in fresh pages; 0 if there is none.
@@ -203,13 +205,17 @@ impl Code<'_> {
         self.get(gas).l(0).i64_lt_s().halt_if(nothing)
     }
 
-    /// Touches `size` bytes at any offset.
+    /// Touches `size` bytes, a word or one, at any offset.
     fn touch_fixed(&mut self, gas: Local, offset: Word, size: i64, nothing: impl Fn(&mut Self)) {
-        let end = self.long();
         self.beyond_32_bits(offset).i64_eqz().i32_eqz().halt_if(&nothing);
-        self.get(offset[0]).l(size).i64_add().tee(end);
-        self.get_global(Global::MemorySize).i64_extend_i32_u().i64_gt_u().if_();
-        self.get(gas).get(end).call(Function::MemoryTouch).tee(gas);
+        self.get(offset[0]);
+        if size == 32 {
+            self.get_global(Global::Words);
+        } else {
+            self.get_global(Global::MemorySize).i64_extend_i32_u();
+        }
+        self.i64_ge_s().if_();
+        self.get(gas).get(offset[0]).l(size).i64_add().call(Function::MemoryTouch).tee(gas);
         self.l(0).i64_lt_s().halt_if(&nothing);
         self.end();
     }
