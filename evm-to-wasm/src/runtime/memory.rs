@@ -13,9 +13,9 @@ use super::Function;
 use super::code::{Code, Local, Word};
 use super::layout::{Global, MAXIMUM_PAGES, PAGE, WINDOW};
 
-/// A moved memory gets so many times the bytes that it needs. A byte copied costs as much as seven bytes grown, so
-/// that six is where copies and pages cost least together; less where pages run out.
-const ROOM: [u32; 3] = [6, 2, 1];
+/// A moved memory gets what it needs and so many times the bytes that are copied: one that is copied was grown into
+/// and most likely grows on, and a byte copied costs at least as much as seven bytes grown. Less where pages run out.
+const ROOM: [u32; 3] = [6, 1, 0];
 
 /// Largest memory that is thought about, in bytes.
 const LARGEST: i64 = MAXIMUM_PAGES as i64 * PAGE as i64;
@@ -109,7 +109,16 @@ pub(super) fn move_memory(c: &mut Code<'_>) {
     c.memory_size().i(16).i32_shl().set(border);
     let grown = c.block();
     for room in ROOM {
-        c.get(size).i(room).i32_mul().i(PAGE - 1).i32_add().i(16).i32_shr_u().tee(pages);
+        c.get_global(Global::MemorySize)
+            .i(room)
+            .i32_mul()
+            .get(size)
+            .i32_add()
+            .i(PAGE - 1)
+            .i32_add()
+            .i(16)
+            .i32_shr_u()
+            .tee(pages);
         c.memory_grow().i(u32::MAX).i32_ne().br_if(grown);
     }
     c.i(0).return_().end();
