@@ -13,6 +13,8 @@ pub struct SyncCosts {
     pub open: u64,
     /// Each page of 64 KiB that a private callee starts with or grows by.
     pub memory_page: u64,
+    /// Each time that the memory of a private callee grows, besides the pages.
+    pub memory_growth: u64,
     /// `sync_call_resume`: the switch into the callee and back.
     pub resume: u64,
     /// Each byte of namespace, method name, argument or answer that goes into the callee.
@@ -45,6 +47,7 @@ impl SyncCosts {
         open: 20_000_000_000,
         // 2446.094 ns on wasmi.
         memory_page: 7_400_000_000,
+        memory_growth: 0,
         // 572.018 ns on wasmi.
         resume: 1_800_000_000,
         // 0.054 ns on cranelift.
