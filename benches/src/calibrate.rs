@@ -21,7 +21,8 @@
 //! | `lookup` | an open that is refused because the module has no such method |
 //! | `open` | open, resume, return, less `resume` and `lookup` |
 //! | `close` | what it costs more if the callee yields instead and is closed |
-//! | `memory_page` | a page more in a callee that does not touch it: commit and reset |
+//! | `memory_page` | a page more that a callee starts with, or grows by at once, and does not touch: commit and reset |
+//! | `memory_growth` | growing once more, by a page |
 //! | `byte_in`, `byte_out` | a byte more of answer, of yield |
 //! | `register` | the dearest of the four functions on eight bytes |
 //! | `register_byte` | the dearest of the four for a byte more |
@@ -52,6 +53,9 @@ const MACHINE_FACTOR: (f64, f64) = (1.0, 2.0);
 const MANY: u64 = 200;
 const LONG: u64 = 65_536;
 const PAGES: u32 = 129;
+
+/// How many costs there are.
+const COSTS: usize = 11;
 
 /// One of the costs.
 #[derive(Debug, Serialize)]
@@ -113,6 +117,20 @@ impl Bench {
         sample(self.runs, || Ok((probe("many")? - probe("one")?) / f64::from(PAGES - 1)))
     }
 
+    /// Nanoseconds for a page more that a memory grows by at once, and for growing once more.
+    fn growth(&self) -> Result<(Spread, Spread)> {
+        let session = self.world.session(self.engine);
+        let name = namespace("one");
+        let probe = |times: u32, pages: u32| {
+            let input = [times, pages].map(u32::to_le_bytes).concat();
+            nanos_each(1, || to_the_end(&session, &name, "grow", input))
+        };
+        let each = f64::from(PAGES - 1);
+        let page = sample(self.runs, || Ok((probe(1, PAGES)? - probe(1, 1)?) / each))?;
+        let growth = sample(self.runs, || Ok((probe(PAGES, 1)? - probe(1, PAGES)?) / each))?;
+        Ok((page, growth))
+    }
+
     /// Nanoseconds of one call of a register function on so many bytes.
     fn register(&self, method: &str, length: u64) -> Result<Spread> {
         let name = namespace("registers");
@@ -126,7 +144,7 @@ impl Bench {
     }
 
     /// All costs, in the order of [`prices`], and then a touched page.
-    fn all(&self) -> Result<[Spread; 11]> {
+    fn all(&self) -> Result<[Spread; COSTS + 1]> {
         let trip = self.each("trips", 0, 0)?;
         let (resume, callback) = (trip.map(|trip| trip * 0.75), trip.map(|trip| trip * 0.25));
         let per_byte = |long: Spread, short: Spread, bytes: u64| {
@@ -150,11 +168,17 @@ impl Bench {
                 register_byte = byte;
             }
         }
-        let (page, touched) = (self.page("leave")?, self.page("touch")?);
+        let (start_page, touched) = (self.page("leave")?, self.page("touch")?);
+        let (grown_page, growth) = self.growth()?;
+        let dearer = |a: Spread, b: Spread| if a.median < b.median { b } else { a };
+        let nothing = Spread::of(vec![0.0]);
+        let page = dearer(dearer(start_page, grown_page), nothing);
+        let growth = dearer(growth, nothing);
         Ok([
             lookup,
             open,
             page,
+            growth,
             resume,
             byte_in,
             byte_out,
@@ -168,11 +192,12 @@ impl Bench {
 }
 
 /// Names and prices of today, in the order of the struct.
-fn prices(costs: &SyncCosts) -> [(&'static str, u64); 10] {
+fn prices(costs: &SyncCosts) -> [(&'static str, u64); COSTS] {
     let SyncCosts {
         lookup,
         open,
         memory_page,
+        memory_growth,
         resume,
         byte_in,
         byte_out,
@@ -185,6 +210,7 @@ fn prices(costs: &SyncCosts) -> [(&'static str, u64); 10] {
         ("lookup", lookup),
         ("open", open),
         ("memory_page", memory_page),
+        ("memory_growth", memory_growth),
         ("resume", resume),
         ("byte_in", byte_in),
         ("byte_out", byte_out),
@@ -257,7 +283,7 @@ pub fn measure(runs: usize) -> Result<Report> {
     });
     Ok(Report {
         costs: costs.collect(),
-        touched_page_nanos: [cranelift[10], singlepass[10], wasmi[10]],
+        touched_page_nanos: [cranelift, singlepass, wasmi].map(|engine| engine[COSTS]),
         soak,
         soak_ratio,
         machine_factor_raw,

@@ -163,11 +163,24 @@ pub const LARGE: &str = r#"(module
       (br $again))))"#;
 
 /// A private module of so many pages: `leave` does nothing with them, `touch` writes into every 4 KiB of
-/// them, so that all are faulted in and have to be reset.
+/// them, so that all are faulted in and have to be reset; `grow` grows as often and by as many pages as its input
+/// says, four bytes each.
 pub fn pages(pages: u32) -> String {
     format!(
         r#"(module
+  (import "env" "input" (func $input (param i64)))
+  (import "env" "read_register" (func $read_register (param i64 i64)))
   (memory (export "memory") {pages})
+  (func (export "grow") (local $left i32)
+    (call $input (i64.const 0))
+    (call $read_register (i64.const 0) (i64.const 0))
+    (local.set $left (i32.load (i32.const 0)))
+    (block $done
+      (loop $next
+        (br_if $done (i32.eqz (local.get $left)))
+        (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+        (if (i32.eq (memory.grow (i32.load (i32.const 4))) (i32.const -1)) (then unreachable))
+        (br $next))))
   (func (export "leave"))
   (func (export "touch")
     (local $at i32)

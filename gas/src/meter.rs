@@ -27,7 +27,7 @@ mod sections;
 mod survey;
 
 /// Counts up with every change of what is written into a module; part of the key of an artifact.
-pub const INSTRUMENTER_VERSION: u32 = 1;
+pub const INSTRUMENTER_VERSION: u32 = 2;
 
 /// Names of what a metered module exports and imports besides the module's own functions.
 pub mod export {
@@ -40,6 +40,8 @@ pub mod export {
     /// The exported `mut i64`: how many bytes of stack are left to a function that is called from outside.
     /// Starts at the limit. A function that returns leaves it as it was; one that traps may not.
     pub const STACK: &str = "stack";
+    /// The exported `mut i64`: how many bytes the memory has. Only the reset of an instance writes it.
+    pub const MEMORY_BYTES: &str = "memory_bytes";
     /// How many globals stand behind the module's own; the first of them is [`GAS`].
     pub const METER_GLOBALS: usize = 3;
     /// The module's start function, exported so that the host can set the meters before it runs.
@@ -113,7 +115,7 @@ pub struct ResetPlan {
     /// Whether an instance can be put back at all: `false` if the module can write a table or drop a
     /// segment.
     pub reusable: bool,
-    /// Whether the module can grow its memory. An instance whose memory has grown cannot be put back.
+    /// Whether the module can grow its memory.
     pub grows_memory: bool,
     /// What to copy into the zeroed memory, in this order.
     pub data: Vec<DataSegment>,
@@ -234,6 +236,15 @@ impl MeteredModule {
         let survey = survey::Survey::of(&sections)?;
         let analysis = analysis::analyse(code, &survey.wide_operators, options.config)?;
         assemble::assemble(&sections, &survey, &analysis, options)
+    }
+
+    /// The code with its memory imported, as [`export::MEMORY`] of [`export::INTERNAL`] behind all functions, for an
+    /// engine whose host makes the memory. It is exported all the same.
+    ///
+    /// # Errors
+    /// When the code is none that [`MeteredModule::meter`] wrote.
+    pub fn with_imported_memory(&self) -> Result<Vec<u8>, MeterError> {
+        assemble::with_imported_memory(&self.code)
     }
 }
 

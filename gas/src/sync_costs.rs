@@ -13,6 +13,8 @@ pub struct SyncCosts {
     pub open: u64,
     /// Each page of 64 KiB that a private callee starts with or grows by.
     pub memory_page: u64,
+    /// Each time that the memory of a private callee grows, besides the pages.
+    pub memory_growth: u64,
     /// `sync_call_resume`: the switch into the callee and back.
     pub resume: u64,
     /// Each byte of namespace, method name, argument or answer that goes into the callee.
@@ -33,31 +35,32 @@ pub struct SyncCosts {
 impl SyncCosts {
     /// The committed snapshot.
     ///
-    /// Intel(R) Xeon(R) Processor, x86_64; medians of 31 runs.
-    /// near-vm-runner 0.38.0 takes 163331 ns for soak at 10,000 loops, whose 475903439498 gas stand for
-    /// 475903 ns:
-    /// ratio 0.3432, machine factor (1/3) / ratio = 0.971, kept in 1..=2: 1.000.
+    /// AMD EPYC, x86_64; medians of 31 runs, 2026-11-27, on a machine that others used as well.
+    /// near-vm-runner 0.38.0 takes 190882 ns for soak at 10,000 loops, whose 558287597893 gas stand for 558288 ns:
+    /// ratio 0.3419, machine factor (1/3) / ratio = 0.975, kept in 1..=2: 1.000.
     /// gas = largest over the engines of (ns x 1,000,000 x 1.000 x 3), two digits, rounded up.
     pub const CURRENT: SyncCosts = SyncCosts {
-        // 432.950 ns on wasmi.
-        lookup: 1_300_000_000,
-        // 6387.588 ns on wasmi.
-        open: 20_000_000_000,
-        // 2446.094 ns on wasmi.
-        memory_page: 7_400_000_000,
-        // 572.018 ns on wasmi.
-        resume: 1_800_000_000,
-        // 0.054 ns on cranelift.
-        byte_in: 170_000,
-        // 0.055 ns on wasmi.
-        byte_out: 170_000,
-        // 190.673 ns on wasmi.
-        callback: 580_000_000,
-        // 871.355 ns on wasmi.
-        close: 2_700_000_000,
-        // 153.045 ns on wasmi.
-        register: 460_000_000,
-        // 0.028 ns on cranelift.
-        register_byte: 83_000,
+        // 357.435 ns on wasmi.
+        lookup: 1_100_000_000,
+        // 1842.086 ns on wasmi.
+        open: 5_600_000_000,
+        // 0.477 ns on wasmi.
+        memory_page: 1_500_000,
+        // 1019.336 ns on cranelift.
+        memory_growth: 3_100_000_000,
+        // 345.964 ns on wasmi.
+        resume: 1_100_000_000,
+        // 0.045 ns on cranelift.
+        byte_in: 140_000,
+        // 0.041 ns on singlepass.
+        byte_out: 130_000,
+        // 115.321 ns on wasmi.
+        callback: 350_000_000,
+        // 822.925 ns on cranelift.
+        close: 2_500_000_000,
+        // 119.030 ns on wasmi.
+        register: 360_000_000,
+        // 0.025 ns on singlepass.
+        register_byte: 75_000,
     };
 }

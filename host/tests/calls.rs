@@ -194,3 +194,28 @@ fn what_gas_was_spent_on_adds_up_wherever_it_ends() {
         }
     }
 }
+
+/// Counts in its memory and in a global, on a page that it grows by, and far in the pages that every public module has.
+const FORGETFUL: &str = r#"(module
+  (import "env" "value_return" (func $value_return (param i64 i64)))
+  (memory 1) (global $runs (mut i32) (i32.const 0))
+  (func (export "run")
+    (global.set $runs (i32.add (global.get $runs) (i32.const 1)))
+    (i32.store (i32.const 0) (i32.add (i32.load (i32.const 0)) (global.get $runs)))
+    (i32.store (i32.const 67108860) (i32.add (i32.load (i32.const 67108860)) (i32.const 1)))
+    (i32.store8 (i32.const 1) (memory.grow (i32.const 3)))
+    (i32.store (i32.const 67108864) (i32.add (i32.load (i32.const 67108864)) (i32.const 1)))
+    (i32.store8 offset=0 (i32.const 0)
+      (i32.add (i32.const 0x30) (i32.add (i32.load8_u (i32.const 0))
+        (i32.add (i32.load (i32.const 67108860)) (i32.load (i32.const 67108864))))))
+    (i32.store8 (i32.const 1) (i32.add (i32.const 0x30) (i32.load8_u (i32.const 1))))
+    (call $value_return (i64.const 2) (i64.const 0))))"#;
+
+#[test]
+fn a_public_instance_is_like_new_at_every_call() {
+    let host = host(&[("alice.near", Visibility::Public, FORGETFUL)]);
+    for _ in 0..5 {
+        // Three counters of 1; 1,024 pages before it grew, of which the low byte is 0.
+        assert_eq!(value(&everywhere(&host, &Call::new(id("alice.near"), "run"))), "30");
+    }
+}

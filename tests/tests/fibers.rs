@@ -345,3 +345,90 @@ fn a_thousand_suspended_modules_are_all_resumed_and_then_all_dropped() {
         }
     });
 }
+
+/// Says what it finds: the bits that are set anywhere in its memory but for its data, before and after it has grown;
+/// its pages; its data; its globals. Then it writes everywhere, and ends as its input says: returns, traps, or yields.
+/// The second byte of the input is how much it grows by.
+const TENANT: &str = r#"(module
+  (import "env" "input" (func $input (param i64)))
+  (import "env" "read_register" (func $read_register (param i64 i64)))
+  (import "env" "value_return" (func $value_return (param i64 i64)))
+  (import "env" "callback_into" (func $callback (param i64 i64 i64 i64) (result i64)))
+  (memory 2 60)
+  (data (i32.const 8) "the data") (data (i32.const 131064) "the last")
+  (global $a (mut i32) (i32.const 7)) (global $b (mut i64) (i64.const -9))
+  (global $c (mut f32) (f32.const nan:0x200001)) (global $d (mut f64) (f64.const -0.0))
+  (func $bits (param $at i32) (param $to i32) (result i64) (local $bits i64)
+    (block $done
+      (loop $next
+        (br_if $done (i32.ge_u (local.get $at) (local.get $to)))
+        (local.set $bits (i64.or (local.get $bits) (i64.load (local.get $at))))
+        (local.set $at (i32.add (local.get $at) (i32.const 8)))
+        (br $next)))
+    (local.get $bits))
+  (func $deep (call $deep))
+  (func (export "run")
+    (local $bits i64) (local $first i64) (local $last i64) (local $pages i32) (local $at i32) (local $kind i32)
+    (local.set $bits (i64.or (i64.load (i32.const 0)) (call $bits (i32.const 16) (i32.const 131064))))
+    (local.set $first (i64.load (i32.const 8)))
+    (local.set $last (i64.load (i32.const 131064)))
+    (local.set $pages (memory.size))
+    (call $input (i64.const 0)) (call $read_register (i64.const 0) (i64.const 0))
+    (local.set $kind (i32.load8_u (i32.const 0)))
+    (drop (memory.grow (i32.load8_u (i32.const 1))))
+    (local.set $bits (i64.or (local.get $bits)
+      (call $bits (i32.const 131072) (i32.shl (memory.size) (i32.const 16)))))
+    (i64.store (i32.const 0) (local.get $bits)) (i64.store (i32.const 8) (local.get $first))
+    (i64.store (i32.const 16) (local.get $last)) (i64.store32 (i32.const 24) (i64.extend_i32_u (local.get $pages)))
+    (i32.store (i32.const 28) (global.get $a)) (i64.store (i32.const 32) (global.get $b))
+    (f32.store (i32.const 40) (global.get $c)) (f64.store (i32.const 44) (global.get $d))
+    (call $value_return (i64.const 52) (i64.const 0))
+    (global.set $a (i32.const 1)) (global.set $b (i64.const 2)) (global.set $c (f32.const 3)) (global.set $d (f64.const 4))
+    (loop $next
+      (i64.store (local.get $at) (i64.const -1))
+      (local.set $at (i32.add (local.get $at) (i32.const 2040)))
+      (br_if $next (i32.lt_u (local.get $at) (i32.sub (i32.shl (memory.size) (i32.const 16)) (i32.const 8)))))
+    (i64.store (i32.const 131064) (i64.const -1))
+    (if (i32.eq (local.get $kind) (i32.const 1)) (then unreachable))
+    (if (i32.eq (local.get $kind) (i32.const 2)) (then (drop (i32.load (i32.const -4)))))
+    (if (i32.eq (local.get $kind) (i32.const 3)) (then (call $deep)))
+    (if (i32.eq (local.get $kind) (i32.const 4))
+      (then (drop (call $callback (i64.const 0) (i64.const 0) (i64.const 0) (i64.const 0)))))))"#;
+
+#[test]
+fn nothing_of_an_earlier_tenant_is_left_in_an_instance_that_is_used_again() {
+    let world = World::new(&[("tenant", TENANT)]).unwrap();
+    let tenant = Namespace::from_bytes(b"tenant").unwrap();
+    let mut fresh = vec![0; 8];
+    fresh.extend_from_slice(b"the datathe last");
+    fresh.extend_from_slice(&2_u32.to_le_bytes());
+    fresh.extend_from_slice(&7_i32.to_le_bytes());
+    fresh.extend_from_slice(&(-9_i64).to_le_bytes());
+    fresh.extend_from_slice(&0x7fa0_0001_u32.to_le_bytes());
+    fresh.extend_from_slice(&(-0.0_f64).to_le_bytes());
+    let gas_left = EngineKind::ALL.map(|engine| {
+        let session = world.session(engine, u64::MAX / 4);
+        let open = || session.open(&tenant, "run", 0, Grants::NONE).unwrap();
+        // More tenants at once than are kept warm, and more in turn than pass between two looks at what they touch.
+        let mut beside: Vec<Live> = (0..20_u8).map(|_| open()).collect();
+        for (grown, live) in (0_u8..).zip(&mut beside) {
+            assert_eq!(live.resume(vec![4, grown]).unwrap(), Progress::Yielded(Vec::new()));
+        }
+        drop(beside);
+        for round in 0..300_u32 {
+            let (kind, grown) = ((round % 5) as u8, (round / 5 % 4) as u8);
+            let mut live = open();
+            let progress = live.resume(vec![kind, grown]).unwrap();
+            match kind {
+                0 => assert_eq!(progress, Progress::Done(fresh.clone()), "{engine}, round {round}"),
+                4 if round % 2 == 0 => {
+                    assert_eq!(live.resume(Vec::new()).unwrap(), Progress::Done(fresh.clone()));
+                }
+                4 => assert_eq!(progress, Progress::Yielded(Vec::new())),
+                _ => assert!(matches!(progress, Progress::Failed(_)), "{engine}, round {round}"),
+            }
+        }
+        session.gas_left()
+    });
+    assert!(gas_left.iter().all(|left| *left == gas_left[0]), "{gas_left:?}");
+}

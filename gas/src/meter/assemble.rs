@@ -10,7 +10,7 @@ use wasm_encoder::{
     MemoryType, Module, NameMap, NameSection, RawSection, Section, SectionId, TableSection,
     TypeSection, ValType,
 };
-use wasmparser::ExternalKind;
+use wasmparser::{ExternalKind, Parser, Payload};
 
 use super::body::{self, Globals, METER_PARAMS, Memory, Point, Unmetered};
 use super::sections::{Sections, invalid};
@@ -343,10 +343,11 @@ fn export_section(
     if let Some(start) = sections.start {
         section.export(export::START, ExportKind::Func, functions.entrance(start));
     }
-    let Globals { gas, stack, .. } = meter_globals(sections)?;
+    let Globals { gas, stack, memory_bytes } = meter_globals(sections)?;
     section.export(export::MEMORY, ExportKind::Memory, 0);
     section.export(export::GAS, ExportKind::Global, gas);
     section.export(export::STACK, ExportKind::Global, stack);
+    section.export(export::MEMORY_BYTES, ExportKind::Global, memory_bytes);
     let mut mutable_globals = 0_u32;
     for (index, global) in (0..).zip(&sections.globals) {
         if global.ty.mutable {
@@ -482,4 +483,34 @@ fn name_section(sections: &Sections<'_>, functions: &Functions) -> NameSection {
     let mut section = NameSection::new();
     section.functions(&names);
     section
+}
+
+/// Turns the memory of a metered module into an import, the last one.
+pub fn with_imported_memory(code: &[u8]) -> Result<Vec<u8>, MeterError> {
+    let mut memory = None;
+    for payload in Parser::new(0).parse_all(code) {
+        if let Payload::MemorySection(memories) = payload? {
+            memory = memories.into_iter().next().transpose()?;
+        }
+    }
+    let memory = memory.ok_or_else(|| invalid(0, "a module without memory".to_owned()))?;
+    let memory = RoundtripReencoder.memory_type(memory)?;
+    let mut rewritten = Module::HEADER.to_vec();
+    for payload in Parser::new(0).parse_all(code) {
+        match payload? {
+            Payload::MemorySection(_) => {}
+            Payload::ImportSection(imports) => {
+                let mut section = ImportSection::new();
+                RoundtripReencoder.parse_import_section(&mut section, imports)?;
+                section.import(export::INTERNAL, export::MEMORY, EntityType::Memory(memory));
+                section.append_to(&mut rewritten);
+            }
+            other => {
+                if let Some((id, range)) = other.as_section() {
+                    RawSection { id, data: &code[range] }.append_to(&mut rewritten);
+                }
+            }
+        }
+    }
+    Ok(rewritten)
 }

@@ -97,6 +97,31 @@ fn the_meters_come_first_among_the_imports_and_the_modules_own_follow() {
 }
 
 #[test]
+fn a_memory_that_is_imported_is_the_last_import_and_nothing_else_changes() {
+    for (name, text) in CORPUS {
+        let module = private(text).expect(name);
+        let imported = module.with_imported_memory().expect(name);
+        assert_valid(&imported, true);
+        assert_eq!(exports(&imported), exports(&module.code), "{name}");
+        let imports = |code: &[u8]| {
+            let payloads = Parser::new(0).parse_all(code).map(|payload| payload.expect("valid"));
+            let sections = payloads.filter_map(|payload| match payload {
+                Payload::ImportSection(reader) => Some(reader),
+                _ => None,
+            });
+            let imports = sections.flat_map(|section| section.into_iter().map(|i| i.expect("one")));
+            imports.map(|import| format!("{}.{}", import.module, import.name)).collect::<Vec<_>>()
+        };
+        let mut expected = imports(&module.code);
+        expected.push("internal.memory".to_owned());
+        assert_eq!(imports(&imported), expected, "{name}");
+    }
+    let no_memory =
+        MeteredModule { code: b"\0asm\x01\0\0\0".to_vec(), ..private("(module)").unwrap() };
+    assert!(no_memory.with_imported_memory().is_err());
+}
+
+#[test]
 fn names_that_clash_with_the_meters_exports_are_kept_apart() {
     let module = public(
         r#"(module (memory (export "m") 1) (table (export "t") 1 funcref)
@@ -117,6 +142,7 @@ fn names_that_clash_with_the_meters_exports_are_kept_apart() {
         ("memory", ExternalKind::Memory, 0),
         ("gas", ExternalKind::Global, 3),
         ("stack", ExternalKind::Global, 4),
+        ("memory_bytes", ExternalKind::Global, 5),
         ("global.0", ExternalKind::Global, 0),
         ("global.1", ExternalKind::Global, 2),
     ];

@@ -1,26 +1,34 @@
 //! wasmi: the interpreter, and the oracle of the native engines.
 //!
-//! Its artifact is the metered module itself. Every instance has a store of its own, which costs little.
+//! Its artifact is the metered module with its memory imported: the memory is made here, so that neither making it nor
+//! growing it writes zeroes. Every instance has a store of its own, and is used again like a native one.
 #![allow(unsafe_code)]
 
+use super::memory::LentMemory;
 use super::{
-    Calls, Engine, EngineKind, Exit, Guest, Instance, Module, ModuleFacts, PAGE_BYTES, Pool,
-    PooledInstance, Trap, Unwind,
+    Calls, Engine, EngineKind, Exit, Growth, Guest, Instance, Module, ModuleFacts, PAGE_BYTES,
+    Pool, PooledInstance, Trap, Unwind,
 };
 use crate::HostFault;
 use cotenant_gas::{MeteredModule, export};
-use cotenant_submodules::table::Width;
+use cotenant_submodules::table::{HostFunctionId, Width};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::ptr::NonNull;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use wasmi::{
-    Caller, Config, Error, FuncType, Global, Linker, Memory, Store, TrapCode, Val, ValType,
+    Caller, Config, Error, Extern, ExternType, Func, Global, Memory, MemoryType, Mutability, Store,
+    TrapCode, TypedFunc, Val,
 };
 
 /// wasmi's own limits on its stack; the metered stack limit (at least 64 bytes a frame) trips far below.
 const RECURSION_MAX: usize = 16_384;
 const STACK_HEIGHT_MAX: usize = 64 << 20;
+
+/// Idle stacks that wasmi keeps.
+const STACKS_IDLE_MAX: usize = 64;
 
 /// The interpreter.
 pub struct InterpreterEngine {
@@ -41,6 +49,7 @@ impl InterpreterEngine {
             .wasm_wide_arithmetic(true)
             .set_max_recursion_depth(RECURSION_MAX)
             .set_max_stack_height(STACK_HEIGHT_MAX)
+            .set_max_cached_stacks(STACKS_IDLE_MAX)
             .ignore_custom_sections(true);
         Self { engine: wasmi::Engine::new(&config) }
     }
@@ -52,27 +61,53 @@ impl Engine for InterpreterEngine {
     }
 
     fn fingerprint(&self) -> String {
-        "wasmi 2.0.0".to_owned()
+        "wasmi 2.0.0, memory imported".to_owned()
     }
 
     fn compile(&self, module: &MeteredModule) -> Result<Vec<u8>, String> {
-        wasmi::Module::new(&self.engine, &module.code).map_err(|error| error.to_string())?;
-        Ok(module.code.clone())
+        let code = module.with_imported_memory().map_err(|error| error.to_string())?;
+        wasmi::Module::new(&self.engine, &code).map_err(|error| error.to_string())?;
+        Ok(code)
     }
 
     fn load(&self, artifact: &[u8], facts: Arc<ModuleFacts>) -> Result<Arc<dyn Module>, HostFault> {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(0);
         let fault = |error: Error| HostFault::Artifact(error.to_string());
         let module = wasmi::Module::new(&self.engine, artifact).map_err(fault)?;
-        let mut linker = Linker::new(&self.engine);
-        link(&mut linker, &facts).map_err(fault)?;
-        Ok(Arc::new(InterpretedModule { engine: self.engine.clone(), module, linker }))
+        let memory = module.imports().find_map(|import| match import.ty() {
+            ExternType::Memory(ty) => Some(*ty),
+            _ => None,
+        });
+        let no_memory = || HostFault::Artifact("a module without memory".into());
+        Ok(Arc::new(InterpretedModule {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            loaded: Arc::new(()),
+            engine: self.engine.clone(),
+            module,
+            memory: memory.ok_or_else(no_memory)?,
+            facts,
+        }))
     }
 }
 
 struct InterpretedModule {
+    id: u64,
+    /// Gone with the module: its pools are then dropped.
+    loaded: Arc<()>,
     engine: wasmi::Engine,
     module: wasmi::Module,
-    linker: Linker<Data>,
+    memory: MemoryType,
+    facts: Arc<ModuleFacts>,
+}
+
+/// The idle instances of one module on one thread.
+struct ModulePool {
+    loaded: Weak<()>,
+    pool: Rc<Pool>,
+}
+
+thread_local! {
+    static POOLS: RefCell<BTreeMap<u64, ModulePool>> = RefCell::default();
 }
 
 /// What the host functions of an instance find in its store.
@@ -80,7 +115,7 @@ struct Data {
     calls: Option<NonNull<dyn Calls>>,
     memory: Option<Memory>,
     gas: Option<Global>,
-    page_limit: Arc<AtomicU32>,
+    growth: Arc<Growth>,
 }
 
 impl wasmi::ResourceLimiter for Data {
@@ -90,7 +125,12 @@ impl wasmi::ResourceLimiter for Data {
         desired: usize,
         _maximum: Option<usize>,
     ) -> Result<bool, wasmi_core::LimiterError> {
-        Ok(desired as u64 / PAGE_BYTES <= u64::from(self.page_limit.load(Ordering::Relaxed)))
+        let allowed = self.growth.allows(desired as u64 / PAGE_BYTES);
+        if allowed {
+            // wasmi asks when nothing but us could be in the way.
+            self.growth.note();
+        }
+        Ok(allowed)
     }
 
     fn table_growing(
@@ -111,50 +151,104 @@ impl wasmi::ResourceLimiter for Data {
     }
 
     fn memories(&self) -> usize {
-        1
+        usize::MAX
     }
 }
 
 impl Module for InterpretedModule {
     fn instance(&self) -> Result<Result<PooledInstance, Trap>, HostFault> {
-        let data = Data {
-            calls: None,
-            memory: None,
-            gas: None,
-            page_limit: Arc::new(AtomicU32::new(u32::MAX)),
-        };
-        let mut store = Store::new(&self.engine, data);
-        store.limiter(|data| data);
-        let exports = match self.linker.instantiate_and_start(&mut store, &self.module) {
-            Ok(exports) => exports,
-            Err(error) => {
-                return match trap_of(&error) {
-                    Some(trap) => Ok(Err(trap)),
-                    None => Err(HostFault::Engine(error.to_string())),
-                };
-            }
-        };
-        store.data_mut().memory = exports.get_memory(&store, export::MEMORY);
-        store.data_mut().gas = exports.get_global(&store, export::GAS);
-        let instance = InterpretedInstance { store, exports };
-        Ok(Ok(PooledInstance::new(Box::new(instance), Rc::new(Pool::default()))))
+        let pool = POOLS.with_borrow(|pools| pools.get(&self.id).map(|entry| entry.pool.clone()));
+        if let Some(instance) = pool.as_ref().and_then(Pool::take) {
+            return Ok(Ok(instance));
+        }
+        let pool = pool.unwrap_or_else(|| {
+            POOLS.with_borrow_mut(|pools| {
+                pools.retain(|_, entry| entry.loaded.strong_count() > 0);
+                let pool = Rc::new(Pool::default());
+                let loaded = Arc::downgrade(&self.loaded);
+                pools.insert(self.id, ModulePool { loaded, pool: pool.clone() });
+                pool
+            })
+        });
+        let made = InterpretedInstance::new(self)?;
+        Ok(made.map(|instance| PooledInstance::new(Box::new(instance), pool)))
     }
 }
 
 struct InterpretedInstance {
+    // Dropped before the memory that it borrows.
     store: Store<Data>,
+    lent: LentMemory,
     exports: wasmi::Instance,
+    memory: Memory,
+    meter: Global,
+    /// By name, with the start function under `None`: a module has few that are called.
+    methods: Vec<(Option<Box<str>>, TypedFunc<(), ()>)>,
+    facts: Arc<ModuleFacts>,
+    first_globals: Vec<(Global, Val)>,
 }
 
-impl Instance for InterpretedInstance {
-    fn run(&mut self, method: Option<&str>, gas: u64, calls: &mut dyn Calls) -> (Exit, u64) {
+impl InterpretedInstance {
+    fn new(module: &InterpretedModule) -> Result<Result<Self, Trap>, HostFault> {
+        let fault = |error: Error| HostFault::Engine(error.to_string());
+        let data = Data { calls: None, memory: None, gas: None, growth: Growth::unlimited() };
+        let pages = module.memory.maximum().and_then(|pages| u32::try_from(pages).ok());
+        let mut lent = LentMemory::reserve(pages.unwrap_or(0))?;
+        let mut store = Store::new(&module.engine, data);
+        store.limiter(|data| data);
+        // SAFETY: the store gets the bytes; it is dropped before the memory, here as well as in the instance.
+        let bytes = unsafe { lent.lend() };
+        let memory = Memory::new_static(&mut store, module.memory, bytes).map_err(fault)?;
+        let mut imports = Vec::with_capacity(module.facts.imports.len() + 3);
+        imports.push(Extern::Func(Func::wrap(&mut store, gas_exhausted)));
+        imports.push(Extern::Func(Func::wrap(&mut store, stack_exhausted)));
+        for id in &module.facts.imports {
+            imports.push(Extern::Func(import(&mut store, *id)?));
+        }
+        imports.push(Extern::Memory(memory));
+        let exports = match wasmi::Instance::new(&mut store, &module.module, &imports) {
+            Ok(exports) => exports,
+            Err(error) => {
+                return match trap_of(&error) {
+                    Some(trap) => Ok(Err(trap)),
+                    None => Err(fault(error)),
+                };
+            }
+        };
+        let Some(meter) = exports.get_global(&store, export::GAS) else {
+            return Err(HostFault::Artifact("a module without meter".into()));
+        };
+        store.data_mut().memory = Some(memory);
+        store.data_mut().gas = Some(meter);
+        store.data().growth.reset();
+        let globals = exports.exports(&store).filter_map(|export| export.into_global());
+        let first_globals = globals
+            .filter(|global| global.ty(&store).mutability() == Mutability::Var)
+            .map(|global| (global, global.get(&store)))
+            .collect();
+        let facts = module.facts.clone();
+        let methods = Vec::new();
+        Ok(Ok(Self { store, lent, exports, memory, meter, methods, facts, first_globals }))
+    }
+
+    fn method(&mut self, method: Option<&str>) -> Option<TypedFunc<(), ()>> {
+        if let Some((_, function)) = self.methods.iter().find(|(name, _)| name.as_deref() == method)
+        {
+            return Some(*function);
+        }
         let name = match method {
             Some(method) => [export::FUNCTION_PREFIX, method].concat(),
             None => export::START.to_owned(),
         };
-        let (Some(function), Some(meter)) =
-            (self.exports.get_func(&self.store, &name), self.store.data().gas)
-        else {
+        let function = self.exports.get_typed_func(&self.store, &name).ok()?;
+        self.methods.push((method.map(Into::into), function));
+        Some(function)
+    }
+}
+
+impl Instance for InterpretedInstance {
+    fn run(&mut self, method: Option<&str>, gas: u64, calls: &mut dyn Calls) -> (Exit, u64) {
+        let Some(function) = self.method(method) else {
             return (Exit::Trapped(Trap::Unreachable), gas);
         };
         // SAFETY: the lifetime is hidden from wasmi's store. `calls` outlives this function, the pointer is
@@ -164,10 +258,11 @@ impl Instance for InterpretedInstance {
                 NonNull::from(calls),
             )
         });
+        let meter = self.meter;
         let result = meter
             .set(&mut self.store, Val::I64(gas as i64))
             .map_err(|error| Error::new(error.to_string()))
-            .and_then(|()| function.call(&mut self.store, &[], &mut []));
+            .and_then(|()| function.call(&mut self.store, ()));
         self.store.data_mut().calls = None;
         let left = gas_of(meter.get(&self.store));
         let exit = match result {
@@ -178,15 +273,38 @@ impl Instance for InterpretedInstance {
     }
 
     fn pages(&self) -> u32 {
-        self.store.data().memory.map_or(0, |memory| memory.size(&self.store) as u32)
+        self.memory.size(&self.store) as u32
     }
 
-    fn page_limit(&self) -> Arc<AtomicU32> {
-        self.store.data().page_limit.clone()
+    fn growth(&self) -> Arc<Growth> {
+        self.store.data().growth.clone()
     }
 
-    fn reset(&mut self, _keep_warm: bool) -> bool {
-        false
+    fn reset(&mut self, keep_warm: bool) -> bool {
+        if !self.facts.reusable {
+            return false;
+        }
+        let pages = self.memory.size(&self.store);
+        // SAFETY: the guest has ended, and no reference to its memory outlives a call of `data` or `data_mut`.
+        if !unsafe { self.lent.clear((pages * PAGE_BYTES) as usize, keep_warm) } {
+            return false;
+        }
+        let grown = pages.saturating_sub(u64::from(self.facts.initial_pages));
+        // A negative amount: our wasmi_core gives the pages back. As published it refuses.
+        if grown > 0 && self.memory.grow(&mut self.store, grown.wrapping_neg()).is_err() {
+            return false;
+        }
+        self.store.data().growth.reset();
+        for (global, value) in &self.first_globals {
+            if global.set(&mut self.store, value.clone()).is_err() {
+                return false;
+            }
+        }
+        let memory = self.memory.data_mut(&mut self.store);
+        self.facts.data.iter().all(|(offset, bytes)| {
+            let range = *offset as usize..(*offset as usize).saturating_add(bytes.len());
+            memory.get_mut(range).map(|place| place.copy_from_slice(bytes)).is_some()
+        })
     }
 }
 
@@ -222,54 +340,37 @@ fn cross<T>(
     result.map_err(|Unwind| Error::host(Unwound))
 }
 
-fn link(linker: &mut Linker<Data>, facts: &ModuleFacts) -> Result<(), Error> {
-    linker.func_wrap(
-        export::INTERNAL,
-        export::GAS_EXHAUSTED,
-        |caller: Caller<'_, Data>, charge: u64| {
-            cross(caller, |calls, guest| calls.gas_exhausted(charge, guest))
-        },
-    )?;
-    linker.func_wrap(
-        export::INTERNAL,
-        export::STACK_EXHAUSTED,
-        |caller: Caller<'_, Data>| -> Result<(), Error> {
-            cross(caller, |calls, guest| Err(calls.stack_exhausted(guest)))
-        },
-    )?;
-    let mut linked: Vec<_> = facts.imports.clone();
-    linked.sort_unstable();
-    linked.dedup();
-    for id in linked {
-        let row = id.row();
-        let value_type = |width: Width| match width {
-            Width::U32 => ValType::I32,
-            Width::U64 => ValType::I64,
+fn gas_exhausted(caller: Caller<'_, Data>, charge: u64) -> Result<(), Error> {
+    cross(caller, |calls, guest| calls.gas_exhausted(charge, guest))
+}
+
+fn stack_exhausted(caller: Caller<'_, Data>) -> Result<(), Error> {
+    cross(caller, |calls, guest| Err(calls.stack_exhausted(guest)))
+}
+
+/// A host function as wasmi imports it.
+fn import(store: &mut Store<Data>, id: HostFunctionId) -> Result<Func, HostFault> {
+    let row = id.row();
+    macro_rules! shapes {
+        ($([$($arg:ident: $ty:ident),*] -> $result:ident),* $(,)?) => {
+            $(if row.params.iter().map(|p| p.width).eq([$(shape!(@width $ty)),*])
+                && row.result == shape!(@result $result)
+            {
+                return Ok(Func::wrap(
+                    store,
+                    move |caller: Caller<'_, Data> $(, $arg: $ty)*|
+                        -> Result<shape!(@type $result), Error> {
+                        let value = cross(caller, |calls, guest| {
+                            calls.host_function(id, &[$(u64::from($arg)),*], guest)
+                        })?;
+                        Ok(shape!(@value $result value))
+                    },
+                ));
+            })*
         };
-        let ty = FuncType::new(
-            row.params.iter().map(|param| value_type(param.width)),
-            row.result.map(value_type),
-        );
-        linker.func_new("env", row.name, ty, move |caller, params, results| {
-            let mut args = [0_u64; 16];
-            for (arg, param) in args.iter_mut().zip(params) {
-                *arg = match param {
-                    Val::I32(value) => u64::from(*value as u32),
-                    value => gas_of(value.clone()),
-                };
-            }
-            let args = &args[..params.len()];
-            let value = cross(caller, |calls, guest| calls.host_function(id, args, guest))?;
-            if let (Some(result), Some(width)) = (results.first_mut(), row.result) {
-                *result = match width {
-                    Width::U32 => Val::I32(value as i32),
-                    Width::U64 => Val::I64(value as i64),
-                };
-            }
-            Ok(())
-        })?;
     }
-    Ok(())
+    for_each_shape!(shapes);
+    Err(HostFault::Bug(format!("no shape for the signature of `{}`", row.name)))
 }
 
 /// The trap behind an error of wasmi; `None` if the host unwound the guest.

@@ -1,14 +1,13 @@
-//! Linear memory of native instances: reserved address space that is committed page by page, and given back
-//! zeroed. One of the three places with `unsafe` (architecture, invariant 2).
+//! Linear memory of instances: reserved address space that the kernel fills with zeroes when it is touched, and that
+//! is cleared before it is used again. One of the places with `unsafe` (architecture, invariant 2).
 #![allow(unsafe_code)]
 
-use super::PAGE_BYTES;
+use super::{Growth, PAGE_BYTES};
 use crate::HostFault;
 use cotenant_gas::export;
 use std::cell::RefCell;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use wasmer::sys::Tunables;
 use wasmer::sys::vm::{
     LinearMemory, MemoryError, MemoryStyle, VMMemory, VMMemoryDefinition, VMTable,
@@ -17,8 +16,8 @@ use wasmer::sys::vm::{
 use wasmer::{GlobalType, MemoryType, Pages, TableType};
 use wasmer_vm::{TableStyle, VMConfig, VMGlobal, VMGlobalDefinition};
 
-/// Address space of one memory: all that a 32-bit index with a 32-bit offset can reach, so that the code
-/// needs no bounds checks (wasmer's `MemoryStyle::Static`).
+/// Address space of one memory of a native instance: all that a 32-bit index with a 32-bit offset can reach, so that
+/// the code needs no bounds checks (wasmer's `MemoryStyle::Static`).
 const RESERVED_BYTES: usize = (8 << 30) + 65_536;
 
 /// Bytes of an OS page on the machines that `signal.rs` knows. Only speed depends on it.
@@ -42,6 +41,7 @@ pub(super) const WASM_STACK_BYTES: usize = 4 << 20;
 #[derive(Debug)]
 struct Region {
     base: NonNull<u8>,
+    bytes: usize,
 }
 
 // SAFETY: a region is only an address range; who may write to it is decided by the instance that owns it,
@@ -51,13 +51,13 @@ unsafe impl Send for Region {}
 unsafe impl Sync for Region {}
 
 impl Region {
-    fn reserve() -> Result<Self, MemoryError> {
+    fn reserve(bytes: usize, protection: libc::c_int) -> Result<Self, MemoryError> {
         // SAFETY: an anonymous private mapping at an address of the kernel's choice touches no memory of ours.
         let base = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),
-                RESERVED_BYTES,
-                libc::PROT_NONE,
+                bytes,
+                protection,
                 libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
                 -1,
                 0,
@@ -67,7 +67,7 @@ impl Region {
             return Err(MemoryError::Region(std::io::Error::last_os_error().to_string()));
         }
         NonNull::new(base.cast())
-            .map(|base| Self { base })
+            .map(|base| Self { base, bytes })
             .ok_or_else(|| MemoryError::Region("mmap gave null".into()))
     }
 
@@ -76,7 +76,7 @@ impl Region {
         if from >= to {
             return Ok(());
         }
-        assert!(to <= RESERVED_BYTES, "a memory never leaves its reservation");
+        assert!(to <= self.bytes, "a memory never leaves its reservation");
         // SAFETY: the range lies in the reservation, which nothing but this memory uses.
         let failed =
             unsafe { libc::mprotect(self.base.as_ptr().add(from).cast(), to - from, protection) };
@@ -92,7 +92,7 @@ impl Region {
         if from >= to {
             return true;
         }
-        assert!(to <= RESERVED_BYTES, "a memory never leaves its reservation");
+        assert!(to <= self.bytes, "a memory never leaves its reservation");
         // SAFETY: the range lies in the reservation, and the instance that owns it is not running.
         let failed = unsafe {
             libc::madvise(self.base.as_ptr().add(from).cast(), to - from, libc::MADV_DONTNEED)
@@ -143,12 +143,42 @@ impl Region {
         }
         ranges
     }
+
+    /// Zeroes `0..length`, which is committed: what is warm by writing, what is between by giving it back.
+    fn clear(&self, length: usize, warmth: Option<&mut Warmth>) -> bool {
+        let Some(warmth) = warmth else { return self.discard(0, length) };
+        if warmth.resets.is_multiple_of(LOOK_EVERY) {
+            warmth.ranges = self.resident(length);
+        }
+        warmth.resets = warmth.resets.wrapping_add(1);
+        let mut at = 0;
+        for range in &warmth.ranges {
+            if range.end > length {
+                break;
+            }
+            if !self.discard(at, range.start) {
+                return false;
+            }
+            // SAFETY: the range lies below the memory's length, so it is committed; its instance, which owns it,
+            // is not running.
+            unsafe { self.base.as_ptr().add(range.start).write_bytes(0, range.len()) };
+            at = range.end;
+        }
+        self.discard(at, length)
+    }
+}
+
+/// What a guest touches, in ascending order: zeroed at a reset instead of discarded.
+#[derive(Debug, Default)]
+struct Warmth {
+    ranges: Vec<std::ops::Range<usize>>,
+    resets: u32,
 }
 
 impl Drop for Region {
     fn drop(&mut self) {
         // SAFETY: the mapping was made by `reserve` with this length, and whoever could reach it is gone.
-        unsafe { libc::munmap(self.base.as_ptr().cast(), RESERVED_BYTES) };
+        unsafe { libc::munmap(self.base.as_ptr().cast(), self.bytes) };
     }
 }
 
@@ -158,7 +188,7 @@ struct ReservedMemory {
     region: Arc<Region>,
     ty: MemoryType,
     definition: NonNull<VMMemoryDefinition>,
-    limit_pages: Arc<AtomicU32>,
+    growth: Arc<Growth>,
     /// What the memory grew by first is a mapping of its own: most guests grow by the same each time.
     apart: bool,
 }
@@ -191,13 +221,16 @@ impl LinearMemory for ReservedMemory {
     fn grow(&mut self, delta: Pages) -> Result<Pages, MemoryError> {
         let before = self.size();
         let refused = MemoryError::CouldNotGrow { current: before, attempted_delta: delta };
-        let limit = self.limit_pages.load(Ordering::Relaxed);
-        let max = self.ty.maximum.map_or(65_536, |pages| pages.0).min(limit);
+        let max = self.ty.maximum.map_or(65_536, |pages| pages.0);
+        let allowed = |pages: u32| pages <= max && self.growth.allows(u64::from(pages));
         match before.0.checked_add(delta.0) {
-            Some(after) if after <= max || delta.0 == 0 => {
+            Some(after) if delta.0 == 0 || allowed(after) => {
                 let to = after as usize * PAGE_BYTES as usize;
                 let from = self.length();
                 self.region.protect(from, to, libc::PROT_READ | libc::PROT_WRITE)?;
+                if from < to {
+                    self.growth.note();
+                }
                 if from < to && !self.apart {
                     self.apart = true;
                     self.region.set_apart(from, to);
@@ -235,37 +268,8 @@ pub(super) struct Anatomy {
 struct MemoryAnatomy {
     region: Arc<Region>,
     definition: NonNull<VMMemoryDefinition>,
-    limit_pages: Arc<AtomicU32>,
-    /// What the guest touches, in ascending order: zeroed at a reset instead of discarded.
-    warm: Vec<std::ops::Range<usize>>,
-    resets: u32,
-}
-
-impl MemoryAnatomy {
-    /// Zeroes `0..length`: what is warm by writing, what is between by giving it back.
-    fn clear(&mut self, length: usize, keep_warm: bool) -> bool {
-        if !keep_warm {
-            return self.region.discard(0, length);
-        }
-        if self.resets.is_multiple_of(LOOK_EVERY) {
-            self.warm = self.region.resident(length);
-        }
-        self.resets = self.resets.wrapping_add(1);
-        let mut at = 0;
-        for range in &self.warm {
-            if range.end > length {
-                break;
-            }
-            if !self.region.discard(at, range.start) {
-                return false;
-            }
-            // SAFETY: the range lies below the memory's length, so it is committed; its instance, which owns it,
-            // is not running.
-            unsafe { self.region.base.as_ptr().add(range.start).write_bytes(0, range.len()) };
-            at = range.end;
-        }
-        self.region.discard(at, length)
-    }
+    growth: Arc<Growth>,
+    warmth: Warmth,
 }
 
 thread_local! {
@@ -289,9 +293,9 @@ impl Anatomy {
         }
     }
 
-    /// Pages that the memory may grow to.
-    pub(super) fn page_limit(&self) -> Arc<AtomicU32> {
-        self.memory.as_ref().map(|memory| memory.limit_pages.clone()).unwrap_or_default()
+    /// How the memory may grow.
+    pub(super) fn growth(&self) -> Arc<Growth> {
+        self.memory.as_ref().map_or_else(Growth::unlimited, |memory| memory.growth.clone())
     }
 
     /// Where the gas meter lives. Valid as long as the instance.
@@ -324,7 +328,7 @@ impl Anatomy {
         let initial = initial_pages as usize * PAGE_BYTES as usize;
         let (base, length) = self.memory();
         let Some(memory) = &mut self.memory else { return true };
-        if !memory.clear(length, keep_warm) {
+        if !memory.region.clear(length, keep_warm.then_some(&mut memory.warmth)) {
             return false;
         }
         if length > initial && memory.region.protect(initial, length, libc::PROT_NONE).is_err() {
@@ -332,7 +336,7 @@ impl Anatomy {
         }
         // SAFETY: the definition lives as long as the instance, which is not running.
         unsafe { (*memory.definition.as_ptr()).current_length = initial };
-        memory.limit_pages.store(u32::MAX, Ordering::Relaxed);
+        memory.growth.reset();
         for (offset, bytes) in data {
             let offset = *offset as usize;
             if offset.checked_add(bytes.len()).is_none_or(|end| end > initial) {
@@ -349,6 +353,42 @@ impl Anatomy {
         if let Some(memory) = &self.memory {
             memory.region.discard(0, self.memory().1);
         }
+    }
+}
+
+/// The memory of an interpreted instance: all that it may grow to, zeroed, so that nothing has to be written or
+/// copied when it is made or grows.
+#[derive(Debug)]
+pub(super) struct LentMemory {
+    region: Region,
+    warmth: Warmth,
+}
+
+impl LentMemory {
+    /// A memory of so many zeroed pages.
+    pub(super) fn reserve(pages: u32) -> Result<Self, HostFault> {
+        // A mapping has at least a byte.
+        let bytes = (pages as usize * PAGE_BYTES as usize).max(OS_PAGE_BYTES);
+        let region = Region::reserve(bytes, libc::PROT_READ | libc::PROT_WRITE)?;
+        Ok(Self { region, warmth: Warmth::default() })
+    }
+
+    /// All of its bytes.
+    ///
+    /// # Safety
+    /// Called once, and whoever gets the bytes is dropped before this memory is.
+    pub(super) unsafe fn lend(&mut self) -> &'static mut [u8] {
+        // SAFETY: the region is readable and writable as a whole, nobody else reaches it, and the caller keeps to
+        // its lifetime.
+        unsafe { std::slice::from_raw_parts_mut(self.region.base.as_ptr(), self.region.bytes) }
+    }
+
+    /// Zeroes the first `length` bytes. What is kept warm stays resident.
+    ///
+    /// # Safety
+    /// Nobody has a reference to the bytes while this runs.
+    pub(super) unsafe fn clear(&mut self, length: usize, keep_warm: bool) -> bool {
+        self.region.clear(length, keep_warm.then_some(&mut self.warmth))
     }
 }
 
@@ -386,7 +426,7 @@ impl Tunables for RecordingTunables {
         _style: &MemoryStyle,
         vm_definition_location: NonNull<VMMemoryDefinition>,
     ) -> Result<VMMemory, MemoryError> {
-        let region = Arc::new(Region::reserve()?);
+        let region = Arc::new(Region::reserve(RESERVED_BYTES, libc::PROT_NONE)?);
         let length = ty.minimum.0 as usize * PAGE_BYTES as usize;
         region.protect(0, length, libc::PROT_READ | libc::PROT_WRITE)?;
         // SAFETY: wasmer gives a valid place in the instance it is making.
@@ -395,18 +435,17 @@ impl Tunables for RecordingTunables {
                 .as_ptr()
                 .write(VMMemoryDefinition { base: region.base.as_ptr(), current_length: length });
         }
-        let limit_pages = Arc::new(AtomicU32::new(u32::MAX));
+        let growth = Growth::unlimited();
         RECORDING.with_borrow_mut(|anatomy| {
             anatomy.memory = Some(MemoryAnatomy {
                 region: region.clone(),
                 definition: vm_definition_location,
-                limit_pages: limit_pages.clone(),
-                warm: Vec::new(),
-                resets: 0,
+                growth: growth.clone(),
+                warmth: Warmth::default(),
             });
         });
         let definition = vm_definition_location;
-        let memory = ReservedMemory { region, ty: *ty, definition, limit_pages, apart: false };
+        let memory = ReservedMemory { region, ty: *ty, definition, growth, apart: false };
         Ok(VMMemory(Box::new(memory)))
     }
 

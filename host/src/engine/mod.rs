@@ -4,6 +4,72 @@
 //! Takes a metered module; gives instances that call back through [`Calls`]. An engine knows nothing of
 //! frames, gas prices or rules. The same module behaves the same on every engine: result, gas left, trap.
 
+/// Hands a macro every shape that the signature of a host function can have: engines want a closure of the very
+/// signature, so there is one for each.
+macro_rules! for_each_shape {
+    ($with:ident) => {
+        $with! {
+            [] -> none,
+            [a: u64] -> none,
+            [a: u64, b: u64] -> none,
+            [a: u64, b: u64, c: u64] -> none,
+            [a: u64, b: u64, c: u64, d: u64] -> none,
+            [a: u64, b: u64, c: u64, d: u64, e: u64] -> none,
+            [a: u64, b: u64, c: u64, d: u64, e: u64, f: u64] -> none,
+            [a: u64, b: u64, c: u64, d: u64, e: u64, f: u64, g: u64] -> none,
+            [a: u64, b: u64, c: u64, d: u64, e: u64, f: u64, g: u64, h: u64] -> none,
+            [a: u64, b: u64, c: u64, d: u64, e: u64, f: u64, g: u64, h: u64, i: u64] -> none,
+            [] -> u64,
+            [a: u64] -> u64,
+            [a: u64, b: u64] -> u64,
+            [a: u64, b: u64, c: u64] -> u64,
+            [a: u64, b: u64, c: u64, d: u64] -> u64,
+            [a: u64, b: u64, c: u64, d: u64, e: u64] -> u64,
+            [a: u64, b: u64, c: u64, d: u64, e: u64, f: u64] -> u64,
+            [a: u64, b: u64, c: u64, d: u64, e: u64, f: u64, g: u64] -> u64,
+            [a: u64, b: u64, c: u64, d: u64, e: u64, f: u64, g: u64, h: u64] -> u64,
+            [a: u64, b: u64, c: u64, d: u64, e: u64, f: u64, g: u64, h: u64, i: u64] -> u64,
+            [a: u32] -> none,
+            [a: u32, b: u32, c: u32, d: u32] -> none,
+            [a: u64, b: u64, c: u64, d: u64] -> u32,
+        }
+    };
+}
+
+/// What stands in a shape, as a width, a type or a value.
+macro_rules! shape {
+    (@width u32) => {
+        Width::U32
+    };
+    (@width u64) => {
+        Width::U64
+    };
+    (@result none) => {
+        None
+    };
+    (@result u32) => {
+        Some(Width::U32)
+    };
+    (@result u64) => {
+        Some(Width::U64)
+    };
+    (@type none) => {
+        ()
+    };
+    (@type $result:ident) => {
+        $result
+    };
+    (@value none $value:ident) => {{
+        let _ = $value;
+    }};
+    (@value u32 $value:ident) => {
+        $value as u32
+    };
+    (@value u64 $value:ident) => {
+        $value
+    };
+}
+
 mod interpreter;
 mod memory;
 mod native;
@@ -21,7 +87,7 @@ use std::fmt;
 use std::rc::Rc;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Bytes of a Wasm page.
 pub const PAGE_BYTES: u64 = 65_536;
@@ -147,12 +213,48 @@ pub trait Instance {
     /// Pages of its memory.
     fn pages(&self) -> u32;
 
-    /// Pages that `memory.grow` may reach, besides the module's own maximum; to be set also while the guest
-    /// runs.
-    fn page_limit(&self) -> Arc<AtomicU32>;
+    /// How its memory may grow, besides the module's own maximum, and how often it did.
+    fn growth(&self) -> Arc<Growth>;
 
     /// Makes it like new; false if it cannot be. `keep_warm`: the memory that it uses may stay resident.
     fn reset(&mut self, keep_warm: bool) -> bool;
+}
+
+/// How a memory may grow, and how often it did: what the engine asks while the guest runs, and the host before and
+/// after. All of it stays on one thread; wasmer wants it to be `Sync`.
+#[derive(Debug)]
+pub struct Growth {
+    limit_pages: AtomicU32,
+    times: AtomicU32,
+}
+
+impl Growth {
+    fn unlimited() -> Arc<Self> {
+        Arc::new(Self { limit_pages: AtomicU32::new(u32::MAX), times: AtomicU32::new(0) })
+    }
+
+    /// Sets how many pages the memory may have.
+    pub fn limit(&self, pages: u32) {
+        self.limit_pages.store(pages, Ordering::Relaxed);
+    }
+
+    /// How many times it grew since this was asked last.
+    pub fn take_times(&self) -> u32 {
+        self.times.swap(0, Ordering::Relaxed)
+    }
+
+    fn allows(&self, pages: u64) -> bool {
+        pages <= u64::from(self.limit_pages.load(Ordering::Relaxed))
+    }
+
+    fn note(&self) {
+        self.times.store(self.times.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
+    fn reset(&self) {
+        self.limit(u32::MAX);
+        self.take_times();
+    }
 }
 
 /// A compiled module, ready to be instantiated on the thread that asks.

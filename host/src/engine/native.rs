@@ -11,17 +11,17 @@
 
 use super::memory::{Anatomy, RecordingTunables};
 use super::{
-    Calls, Engine, EngineKind, Exit, Guest, Instance, Module, ModuleFacts, Pool, PooledInstance,
-    Trap, Unwind, signal,
+    Calls, Engine, EngineKind, Exit, Growth, Guest, Instance, Module, ModuleFacts, Pool,
+    PooledInstance, Trap, Unwind, signal,
 };
 use crate::HostFault;
 use cotenant_gas::{MeteredModule, export};
 use cotenant_submodules::table::{HostFunctionId, Width};
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ptr::NonNull;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use wasmer::sys::{Cranelift, EngineBuilder, Features, NativeEngineExt, Singlepass};
 use wasmer::{
@@ -117,12 +117,12 @@ struct NativeModule {
 /// The store of one compiler on one thread, and the idle instances in it by module.
 struct Arena {
     store: Rc<RefCell<Store>>,
-    pools: HashMap<u64, Rc<Pool>>,
+    pools: BTreeMap<u64, Rc<Pool>>,
     instances: u32,
 }
 
 thread_local! {
-    static ARENAS: RefCell<HashMap<EngineKind, Arena>> = RefCell::default();
+    static ARENAS: RefCell<BTreeMap<EngineKind, Arena>> = RefCell::default();
 }
 
 impl Module for NativeModule {
@@ -130,7 +130,7 @@ impl Module for NativeModule {
         let (store, pool) = ARENAS.with_borrow_mut(|arenas| {
             let arena = arenas.entry(self.kind).or_insert_with(|| Arena {
                 store: Rc::new(RefCell::new(Store::new(self.engine.clone()))),
-                pools: HashMap::new(),
+                pools: BTreeMap::new(),
                 instances: 0,
             });
             if arena.instances >= STORE_INSTANCES_MAX && signal::guests_running() == 0 {
@@ -170,7 +170,8 @@ unsafe impl Send for LinkPointer {}
 struct NativeInstance {
     store: Rc<RefCell<Store>>,
     exports: wasmer::Instance,
-    methods: HashMap<Box<str>, TypedFunction<(), ()>>,
+    /// By name, with the start function under `None`: a module has few that are called.
+    methods: Vec<(Option<Box<str>>, TypedFunction<(), ()>)>,
     link: Box<Link>,
     facts: Arc<ModuleFacts>,
     first_globals: Vec<u128>,
@@ -211,7 +212,7 @@ impl NativeInstance {
             Err(error) => return Err(HostFault::Engine(error.to_string())),
         };
         let first_globals = link.anatomy.read_globals();
-        let methods = HashMap::new();
+        let methods = Vec::new();
         Ok(Ok(Self { store, exports, methods, link, facts, first_globals, poisoned: false }))
     }
 
@@ -219,25 +220,26 @@ impl NativeInstance {
         self.link.anatomy.gas()
     }
 
-    fn method(&mut self, name: &str) -> Option<TypedFunction<(), ()>> {
-        if let Some(function) = self.methods.get(name) {
-            return Some(function.clone());
+    /// The position of a method among those that were called.
+    fn method(&mut self, method: Option<&str>) -> Option<usize> {
+        if let Some(at) = self.methods.iter().position(|(name, _)| name.as_deref() == method) {
+            return Some(at);
         }
+        let name = match method {
+            Some(method) => [export::FUNCTION_PREFIX, method].concat(),
+            None => export::START.to_owned(),
+        };
         let function: TypedFunction<(), ()> = with_store(&self.store, |store| {
-            self.exports.exports.get_typed_function(&store.as_store_mut(), name).ok()
+            self.exports.exports.get_typed_function(&store.as_store_mut(), &name).ok()
         })?;
-        self.methods.insert(name.into(), function.clone());
-        Some(function)
+        self.methods.push((method.map(Into::into), function));
+        Some(self.methods.len() - 1)
     }
 }
 
 impl Instance for NativeInstance {
     fn run(&mut self, method: Option<&str>, gas: u64, calls: &mut dyn Calls) -> (Exit, u64) {
-        let name = match method {
-            Some(method) => [export::FUNCTION_PREFIX, method].concat(),
-            None => export::START.to_owned(),
-        };
-        let Some(function) = self.method(&name) else {
+        let Some(method) = self.method(method) else {
             return (Exit::Trapped(Trap::Unreachable), gas);
         };
         // SAFETY: the lifetime is hidden from wasmer, which wants 'static. `calls` outlives this function,
@@ -251,6 +253,7 @@ impl Instance for NativeInstance {
         unsafe { *self.gas() = gas };
         let result = {
             let _guest = signal::enter_guest();
+            let (_, function) = &self.methods[method];
             with_store(&self.store, |store| function.call(store))
         };
         self.link.calls = None;
@@ -270,8 +273,8 @@ impl Instance for NativeInstance {
         (self.link.anatomy.memory().1 as u64 / super::PAGE_BYTES) as u32
     }
 
-    fn page_limit(&self) -> Arc<AtomicU32> {
-        self.link.anatomy.page_limit()
+    fn growth(&self) -> Arc<Growth> {
+        self.link.anatomy.growth()
     }
 
     fn reset(&mut self, keep_warm: bool) -> bool {
@@ -338,68 +341,33 @@ fn stack_exhausted(env: FunctionEnvMut<'_, LinkPointer>) -> Result<(), RuntimeEr
     cross(&env, |calls, guest| Err(calls.stack_exhausted(guest)))
 }
 
-/// A host function as wasmer imports it. wasmer wants a closure of the very signature, so there is one for
-/// each shape that the table has.
+/// A host function as wasmer imports it.
 fn import(
     store: &mut Store,
     env: &FunctionEnv<LinkPointer>,
     id: HostFunctionId,
 ) -> Result<Function, HostFault> {
+    let row = id.row();
     macro_rules! shapes {
-        ($row:ident: $([$($arg:ident: $ty:ident),*] -> $result:ident),* $(,)?) => {
-            $(if $row.params.iter().map(|p| p.width).eq([$(shapes!(@width $ty)),*])
-                && $row.result == shapes!(@result $result)
+        ($([$($arg:ident: $ty:ident),*] -> $result:ident),* $(,)?) => {
+            $(if row.params.iter().map(|p| p.width).eq([$(shape!(@width $ty)),*])
+                && row.result == shape!(@result $result)
             {
                 return Ok(Function::new_typed_with_env(
                     store,
                     env,
                     move |env: FunctionEnvMut<'_, LinkPointer> $(, $arg: $ty)*|
-                        -> Result<shapes!(@type $result), RuntimeError> {
+                        -> Result<shape!(@type $result), RuntimeError> {
                         let value = cross(&env, |calls, guest| {
                             calls.host_function(id, &[$(u64::from($arg)),*], guest)
                         })?;
-                        Ok(shapes!(@value $result value))
+                        Ok(shape!(@value $result value))
                     },
                 ));
             })*
         };
-        (@width u32) => { Width::U32 };
-        (@width u64) => { Width::U64 };
-        (@result none) => { None };
-        (@result u32) => { Some(Width::U32) };
-        (@result u64) => { Some(Width::U64) };
-        (@type none) => { () };
-        (@type $result:ident) => { $result };
-        (@value none $value:ident) => { { let _ = $value; } };
-        (@value u32 $value:ident) => { $value as u32 };
-        (@value u64 $value:ident) => { $value };
     }
-    let row = id.row();
-    shapes! { row:
-        [] -> none,
-        [a: u64] -> none,
-        [a: u64, b: u64] -> none,
-        [a: u64, b: u64, c: u64] -> none,
-        [a: u64, b: u64, c: u64, d: u64] -> none,
-        [a: u64, b: u64, c: u64, d: u64, e: u64] -> none,
-        [a: u64, b: u64, c: u64, d: u64, e: u64, f: u64] -> none,
-        [a: u64, b: u64, c: u64, d: u64, e: u64, f: u64, g: u64] -> none,
-        [a: u64, b: u64, c: u64, d: u64, e: u64, f: u64, g: u64, h: u64] -> none,
-        [a: u64, b: u64, c: u64, d: u64, e: u64, f: u64, g: u64, h: u64, i: u64] -> none,
-        [] -> u64,
-        [a: u64] -> u64,
-        [a: u64, b: u64] -> u64,
-        [a: u64, b: u64, c: u64] -> u64,
-        [a: u64, b: u64, c: u64, d: u64] -> u64,
-        [a: u64, b: u64, c: u64, d: u64, e: u64] -> u64,
-        [a: u64, b: u64, c: u64, d: u64, e: u64, f: u64] -> u64,
-        [a: u64, b: u64, c: u64, d: u64, e: u64, f: u64, g: u64] -> u64,
-        [a: u64, b: u64, c: u64, d: u64, e: u64, f: u64, g: u64, h: u64] -> u64,
-        [a: u64, b: u64, c: u64, d: u64, e: u64, f: u64, g: u64, h: u64, i: u64] -> u64,
-        [a: u32] -> none,
-        [a: u32, b: u32, c: u32, d: u32] -> none,
-        [a: u64, b: u64, c: u64, d: u64] -> u32,
-    }
+    for_each_shape!(shapes);
     Err(HostFault::Bug(format!("no shape for the signature of `{}`", row.name)))
 }
 

@@ -21,6 +21,7 @@ use near_primitives_core::types::{Balance, Gas};
 use near_vm_runner::logic::types::ReturnData;
 use near_vm_runner::logic::{ExecutionResultState, GasCounter, HostCtx, VMContext};
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -77,6 +78,10 @@ pub(super) struct Root {
     pub(super) engine: EngineKind,
     pub(super) context: CallContext,
     pub(super) tree: RefCell<CallTree<PendingReceipt>>,
+    /// The modules that were asked for: a call sees those of its start.
+    codes: RefCell<BTreeMap<Namespace, Arc<Code>>>,
+    /// Contexts of private callees that have ended. They differ in three numbers.
+    contexts: RefCell<Vec<Box<VMContext>>>,
     /// Opened and suspended callees, by the index of their frame; a boxed one moves as a pointer.
     live: RefCell<Vec<Option<Box<Live>>>>,
     /// A rule of ours broken inside of a NEAR function.
@@ -147,6 +152,8 @@ impl Root {
             engine,
             context,
             tree: RefCell::new(tree),
+            codes: RefCell::default(),
+            contexts: RefCell::default(),
             live: RefCell::default(),
             refused: RefCell::default(),
             overdrawn: RefCell::default(),
@@ -170,10 +177,15 @@ impl Root {
 
     /// The code of a namespace of this account.
     pub(super) fn code(&self, namespace: &Namespace) -> Result<Option<Arc<Code>>, HostFault> {
-        match self.state.module(&self.context.account, namespace)? {
-            Some(record) => self.modules.code(&record, self.engine).map(Some),
-            None => Ok(None),
+        if let Some(code) = self.codes.borrow().get(namespace) {
+            return Ok(Some(code.clone()));
         }
+        let Some(record) = self.state.module(&self.context.account, namespace)? else {
+            return Ok(None);
+        };
+        let code = self.modules.code(&record, self.engine)?;
+        self.codes.borrow_mut().insert(namespace.clone(), code.clone());
+        Ok(Some(code))
     }
 
     /// Makes a callee ready to run.
@@ -273,6 +285,18 @@ impl Root {
         self.run_frame(callee, code, method, input)
     }
 
+    /// The context of a private callee; it goes back to `contexts`.
+    fn private_context(&self, frame: FrameId, gas: u64) -> Box<VMContext> {
+        let spare = self.contexts.borrow_mut().pop();
+        let mut context = spare.unwrap_or_else(|| Box::new(self.vm_context(frame, &[], gas)));
+        let tree = self.tree.borrow();
+        let ledger = tree.ledger();
+        context.account_balance = Balance::from_yoctonear(ledger.balance);
+        context.storage_usage = ledger.storage_usage;
+        context.prepaid_gas = Gas::from_gas(gas);
+        context
+    }
+
     fn vm_context(&self, frame: FrameId, input: &[u8], gas: u64) -> VMContext {
         let call = &self.context;
         let tree = self.tree.borrow();
@@ -335,14 +359,24 @@ impl Root {
             Gas::from_gas(input.gas),
             is_view,
         );
-        let context = self.vm_context(id, &input.input, input.gas);
+        // Only a sync call enters a private module.
+        let private = self.tree.borrow().visibility(id) == Visibility::Private;
+        let context = if private {
+            self.private_context(id, input.gas)
+        } else {
+            Box::new(self.vm_context(id, &input.input, input.gas))
+        };
         let state = ExecutionResultState::new(&context, counter, config);
         let mut external = FrameExternal::new(self.clone(), id);
         let ctx = HostCtx::new(&mut external, &context, self.schedule.fees.clone(), state);
         let mut frame = Frame::new(self.clone(), id, ctx, input);
         let result = frame.run(code, method, self.rules.loading);
         self.close_below(id);
-        frame.end(result)
+        let ending = frame.end(result);
+        if private {
+            self.contexts.borrow_mut().push(context);
+        }
+        ending
     }
 
     /// Runs the root frame and gives the outcome.
