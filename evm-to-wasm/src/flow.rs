@@ -17,6 +17,8 @@ use crate::graph::{Graph, Jump};
 
 /// Rounds of making more nodes dispatched, before all of them are.
 const ROUNDS: usize = 24;
+/// Walks over all nodes in them, before all are as well.
+const PASSES: u32 = 256;
 /// Entries of the stack that a region may hold in locals.
 pub const WINDOW_MAX: i32 = 40;
 /// No node.
@@ -63,6 +65,8 @@ pub struct Flow {
     pub part: Vec<u32>,
     /// How many there are.
     pub parts: u32,
+    /// Walks over all nodes for regions and their floors.
+    passes: u32,
 }
 
 impl Flow {
@@ -74,18 +78,22 @@ impl Flow {
         limits: PartLimits,
     ) -> Self {
         let mut flow = Self::default();
+        let mut last_rounds = 0;
         for round in 0.. {
-            if round == ROUNDS {
+            if last_rounds > 0 || round == ROUNDS || flow.passes > PASSES {
+                last_rounds += 1;
+            }
+            if last_rounds == 1 {
                 graph.nodes.iter_mut().for_each(|node| node.dispatched = true);
             }
             flow.number(graph);
             flow.dominators = Dominators::new(graph, &flow.predecessors);
             let mut changed = flow.break_irreducible(graph);
             if !changed {
-                flow.regions(blocks, graph, limits.single || round >= ROUNDS);
+                flow.regions(blocks, graph, limits.single || last_rounds > 0);
                 changed = flow.divide(graph, weights, limits);
             }
-            if !changed || round > ROUNDS {
+            if !changed || last_rounds > 1 {
                 break;
             }
         }
@@ -164,7 +172,8 @@ impl Flow {
             self.place[*node as usize] = place as u32;
         }
         self.order = postorder;
-        self.predecessors = alloc::vec![Vec::new(); count];
+        self.predecessors.iter_mut().for_each(Vec::clear);
+        self.predecessors.resize(count, Vec::new());
         for node in &self.order {
             for edge in graph.nodes[*node as usize].edges() {
                 let list = &mut self.predecessors[edge.node as usize];
@@ -179,8 +188,7 @@ impl Flow {
         let mut changed = false;
         self.loops = alloc::vec![false; graph.nodes.len()];
         for node in &self.order {
-            let edges: Vec<_> = graph.nodes[*node as usize].edges().collect();
-            for edge in edges {
+            for edge in graph.nodes[*node as usize].both_edges().into_iter().flatten() {
                 if self.before(*node, edge.node) {
                     continue;
                 }
@@ -202,9 +210,10 @@ impl Flow {
             graph.nodes.iter().map(|node| node.dispatched || single).collect();
         for round in 0.. {
             let mut changed = false;
-            if round == 12 {
+            if round == 12 || self.passes > PASSES {
                 heads.iter_mut().for_each(|head| *head = true);
             }
+            self.passes += 1;
             self.head = alloc::vec![NONE; count];
             self.height = alloc::vec![0; count];
             for node in &self.order {
@@ -249,10 +258,15 @@ impl Flow {
     fn floors(&mut self, blocks: &Blocks<'_>, graph: &Graph, heads: &mut [bool]) -> bool {
         self.floor = self.height.clone();
         let mut rounds = 0;
+        // Nodes whose floor is another one than when it was handed on.
+        let mut lowered = alloc::vec![true; graph.nodes.len()];
         loop {
             let mut changed = false;
             for node in &self.order {
                 let place = *node as usize;
+                if !core::mem::replace(&mut lowered[place], false) {
+                    continue;
+                }
                 let block = &blocks.blocks[graph.nodes[place].block as usize];
                 let reaches = self.height[place] - i32::from(block.consumed);
                 let floor = self.floor[place].min(reaches);
@@ -260,11 +274,13 @@ impl Flow {
                     let to = edge.node as usize;
                     if !heads[to] && self.floor[to] > floor {
                         self.floor[to] = floor;
+                        lowered[to] = true;
                         changed = true;
                     }
                 }
             }
             rounds += 1;
+            self.passes += 1;
             if !changed {
                 break;
             }
@@ -334,8 +350,7 @@ impl Flow {
             })
             .collect();
         for node in &self.order {
-            let edges: Vec<_> = graph.nodes[*node as usize].edges().collect();
-            for edge in edges {
+            for edge in graph.nodes[*node as usize].both_edges().into_iter().flatten() {
                 let to = &mut graph.nodes[edge.node as usize];
                 if self.part[*node as usize] != self.part[edge.node as usize] && !to.dispatched {
                     to.dispatched = true;

@@ -52,11 +52,16 @@ pub struct Node {
 impl Node {
     /// Edges that need no dispatcher: the jump first.
     pub fn edges(&self) -> impl Iterator<Item = Edge> + '_ {
+        self.both_edges().into_iter().flatten()
+    }
+
+    /// The same, as far as there are any.
+    pub fn both_edges(&self) -> [Option<Edge>; 2] {
         let jump = match &self.jump {
             Some(Jump::Static(edge)) => Some(*edge),
             _ => None,
         };
-        jump.into_iter().chain(self.fall)
+        [jump, self.fall]
     }
 }
 
@@ -78,24 +83,52 @@ pub struct Graph {
     pub landings: BTreeMap<u32, Edge>,
 }
 
+/// Blocks with their copies that the analysis reached, in order, and which of them each state is of.
+fn copies<'a>(blocks: &Blocks<'_>, analysis: &'a Analysis) -> (Vec<(u32, &'a [u32])>, Vec<u32>) {
+    let states = &analysis.states;
+    // By block, as many as there are: few states have to be compared with each other.
+    let mut ends = alloc::vec![0_u32; blocks.blocks.len() + 1];
+    for state in states {
+        ends[state.block as usize] += 1;
+    }
+    let mut count = 0;
+    for end in &mut ends {
+        count += core::mem::replace(end, count);
+    }
+    let mut order = alloc::vec![0_u32; states.len()];
+    for (index, state) in states.iter().enumerate() {
+        let end = &mut ends[state.block as usize];
+        order[*end as usize] = index as u32;
+        *end += 1;
+    }
+    let mut reached: Vec<(u32, &[u32])> = Vec::with_capacity(states.len());
+    let mut place_of = alloc::vec![0_u32; states.len()];
+    let mut start = 0;
+    for end in ends {
+        let Some(of_block) = order.get_mut(start..end as usize) else { break };
+        start = end as usize;
+        if of_block.len() > 1 {
+            of_block.sort_unstable_by_key(|index| states[*index as usize].copy.as_slice());
+        }
+        for index in of_block {
+            let state = &states[*index as usize];
+            let key = (state.block, state.copy.as_slice());
+            if reached.last() != Some(&key) {
+                reached.push(key);
+            }
+            place_of[*index as usize] = reached.len() as u32 - 1;
+        }
+    }
+    (reached, place_of)
+}
+
 impl Graph {
     /// One node for each copy of a block that the analysis reached.
     ///
     /// # Errors
     /// A jump leads to several copies of a block.
     pub fn new(blocks: &Blocks<'_>, analysis: &Analysis) -> Result<Self, Mixed> {
-        let mut reached: Vec<(u32, &[u32])> =
-            analysis.states.iter().map(|state| (state.block, state.copy.as_slice())).collect();
-        reached.sort_unstable();
-        reached.dedup();
-        let place_of: Vec<u32> = analysis
-            .states
-            .iter()
-            .map(|state| {
-                let key = (state.block, state.copy.as_slice());
-                reached.binary_search(&key).unwrap_or_default() as u32
-            })
-            .collect();
+        let (reached, place_of) = copies(blocks, analysis);
         let mut nodes: Vec<Node> = reached
             .iter()
             .map(|(block, _)| Node {

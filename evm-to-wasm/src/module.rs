@@ -12,7 +12,7 @@ use wasm_encoder::{
 };
 
 use crate::abi::{self, reads};
-use crate::analysis::{Effects, Functions, analyse};
+use crate::analysis::{Effects, Functions, analyse, budget};
 use crate::blocks::Blocks;
 use crate::build::build;
 use crate::flow::{Flow, NONE, PartLimits};
@@ -31,6 +31,8 @@ const BODY_BYTES_MAX: usize = 144 * 1024;
 
 /// Rounds of copying fewer functions, before none is copied.
 const COPYING_ROUNDS: u32 = 10;
+/// Steps of all those rounds together, in what an analysis without copies may take.
+const COPYING_BUDGETS: u64 = 2;
 
 /// What the custom section `evm` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, borsh::BorshDeserialize)]
@@ -82,8 +84,9 @@ pub fn print(code: &[u8], options: &Options) -> alloc::string::String {
 fn shape(blocks: &Blocks<'_>, seed: Seed) -> Graph {
     let effects = Effects::new(blocks);
     let mut functions = Functions::find(blocks, &effects);
+    let mut left = COPYING_BUDGETS * budget(blocks);
     for _ in 0..COPYING_ROUNDS {
-        let analysis = analyse(blocks, &effects, &functions, seed);
+        let analysis = analyse(blocks, &effects, &functions, seed, &mut left);
         match analysis.map(|analysis| Graph::new(blocks, &analysis)) {
             Some(Ok(graph)) => return graph,
             Some(Err(mixed)) if functions.copy_less(&mixed) => {}
@@ -92,7 +95,7 @@ fn shape(blocks: &Blocks<'_>, seed: Seed) -> Graph {
     }
     functions.copy_none();
     // Without copies there is one node a block.
-    analyse(blocks, &effects, &functions, seed)
+    analyse(blocks, &effects, &functions, seed, &mut budget(blocks))
         .and_then(|analysis| Graph::new(blocks, &analysis).ok())
         .unwrap_or_default()
 }
@@ -114,15 +117,20 @@ fn lower_all(blocks: &Blocks<'_>, seed: Seed) -> Lowered {
         let ir = build(blocks, &graph, &flow, seed);
         let ids = number(&graph, &flow);
         let mut needed: BTreeSet<Function> = [Function::Enter, Function::Halt].into();
-        let parts = lower(&graph, &flow, &ir, &ids, &mut needed);
+        let last = limits.weight < 2_000;
+        let bytes_max = if last { usize::MAX } else { BODY_BYTES_MAX };
+        let parts = lower(&graph, &flow, &ir, &ids, bytes_max, &mut needed);
         let largest = parts.iter().map(PartBody::size).max().unwrap_or(0);
         let locals = parts.iter().map(PartBody::locals).max().unwrap_or(0);
         let fits = largest <= BODY_BYTES_MAX && (locals <= 700 || limits.single);
-        if fits || limits.weight < 2_000 {
+        if fits || last {
             return Lowered { graph, flow, ir, ids, parts, needed };
         }
         if largest > BODY_BYTES_MAX {
-            limits.weight /= 2;
+            // As often as that part would have to be cut.
+            for _ in 0..(largest / BODY_BYTES_MAX).ilog2() + 1 {
+                limits.weight /= 2;
+            }
         } else {
             limits.single = true;
         }

@@ -90,15 +90,21 @@ pub struct Analysis {
     pub copied_for: BTreeMap<u32, u32>,
 }
 
-/// Interprets `blocks`; none if there are functions to copy and they are too many or come from anywhere.
+/// Steps that an interpretation may take.
+pub fn budget(blocks: &Blocks<'_>) -> u64 {
+    blocks.instructions.len() as u64 * STEPS + 20_000
+}
+
+/// Interprets `blocks`, with so many steps that are left; none if there are functions to copy and they are too many
+/// or come from anywhere.
 pub fn analyse(
     blocks: &Blocks<'_>,
     effects: &Effects,
     functions: &Functions,
     seed: Seed,
+    left: &mut u64,
 ) -> Option<Analysis> {
-    let budget = blocks.instructions.len() as u64 * STEPS + 20_000;
-    match Interpreter::new(blocks, effects, functions, seed).run(budget) {
+    match Interpreter::new(blocks, effects, functions, seed).run(left) {
         Some(analysis) => Some(analysis),
         None if functions.any_copied() => None,
         None => Some(coarse(blocks)),
@@ -244,7 +250,7 @@ impl<'a, 'b> Interpreter<'a, 'b> {
     }
 
     /// None if it takes too long, or if copies come from anywhere.
-    fn run(mut self, budget: u64) -> Option<Analysis> {
+    fn run(mut self, left: &mut u64) -> Option<Analysis> {
         if !self.blocks.blocks.is_empty() {
             self.enter(0, &[], Tail::Bottom);
         }
@@ -262,10 +268,11 @@ impl<'a, 'b> Interpreter<'a, 'b> {
             }
             self.interpret();
             self.states[index as usize].links = core::mem::take(&mut self.links);
-            if self.steps > budget || (self.any_jump && copies) {
+            if self.steps > *left || (self.any_jump && copies) {
                 return None;
             }
         }
+        *left -= self.steps;
         for state in &mut self.states {
             if let Some(Goes::To(to)) = &mut state.jump {
                 to.sort_unstable();
@@ -699,7 +706,7 @@ mod tests {
         let effects = Effects::new(&blocks);
         let mut functions = Functions::find(&blocks, &effects);
         functions.copy_none();
-        let found = analyse(&blocks, &effects, &functions, Seed::new(1)).unwrap();
+        let found = analyse(&blocks, &effects, &functions, Seed::new(1), &mut budget(&blocks)).unwrap();
         let jump = |jump: Goes| match jump {
             Goes::To(to) => Some(to.into_iter().map(|(pc, _)| pc).collect()),
             Goes::Anywhere => None,
@@ -724,7 +731,7 @@ mod tests {
         let blocks = Blocks::decode(&code, Fork::Cancun);
         let effects = Effects::new(&blocks);
         let functions = Functions::find(&blocks, &effects);
-        let found = analyse(&blocks, &effects, &functions, Seed::new(1)).unwrap();
+        let found = analyse(&blocks, &effects, &functions, Seed::new(1), &mut budget(&blocks)).unwrap();
         let copies: Vec<_> = found.states.iter().filter(|state| state.block == 3).collect();
         assert_eq!(copies.len(), 2);
         for state in copies {
@@ -752,7 +759,7 @@ mod tests {
         let blocks = Blocks::decode(&[0x5f, 0x5b, 0x5f, 0x60, 1, 0x56], Fork::Cancun);
         let effects = Effects::new(&blocks);
         let functions = Functions::find(&blocks, &effects);
-        let found = analyse(&blocks, &effects, &functions, Seed::new(1)).unwrap();
+        let found = analyse(&blocks, &effects, &functions, Seed::new(1), &mut budget(&blocks)).unwrap();
         let (mut low, mut high) = (STACK_LIMIT, 0);
         for state in found.states.iter().filter(|state| state.block == 1) {
             low = low.min(state.heights.0);

@@ -73,12 +73,13 @@ fn items(flow: &Flow, ir: &Ir, part: u32) -> usize {
 }
 
 /// Bodies of all parts, and the runtime functions that they need. `ids` has the id of each dispatched node;
-/// ids go up with parts.
+/// ids go up with parts. The first body of more than `bytes_max` is the last one.
 pub fn lower(
     graph: &Graph,
     flow: &Flow,
     ir: &Ir,
     ids: &[u32],
+    bytes_max: usize,
     needed: &mut BTreeSet<Function>,
 ) -> Vec<PartBody> {
     let uses = Uses::count(ir, graph, flow);
@@ -106,6 +107,9 @@ pub fn lower(
         emitter.part(&whole, &script);
         let (bytes, calls) = (emitter.bytes, emitter.calls);
         out.push(PartBody { locals: core::mem::take(&mut all.locals), bytes, calls });
+        if out.last().is_some_and(|part| part.size() > bytes_max) {
+            break;
+        }
     }
     out
 }

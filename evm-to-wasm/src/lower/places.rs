@@ -210,7 +210,6 @@ pub fn places(
 ) {
     let mut scan = Scan {
         ir,
-        start: Vec::new(),
         loops: Vec::new(),
         intervals: Vec::new(),
         index: alloc::vec![u32::MAX; ir.defs.len()],
@@ -224,8 +223,6 @@ pub fn places(
 
 struct Scan<'a> {
     ir: &'a Ir,
-    /// Position at which each open loop starts, by place in `loops`.
-    start: Vec<u32>,
     /// Start, end and parent of each loop, in the order of their starts.
     loops: Vec<(u32, u32, u32)>,
     intervals: Vec<Interval>,
@@ -326,6 +323,8 @@ impl Scan<'_> {
     /// Positions at which loops start and at which the last edge goes back to each.
     fn find_loops(&mut self, script: &[Step]) {
         let mut open: Vec<(u32, Option<u32>)> = Vec::new();
+        // Loops that are open, by their heads.
+        let mut of_head = alloc::collections::BTreeMap::new();
         let mut position = 0;
         let mut current = u32::MAX;
         for step in script {
@@ -334,20 +333,21 @@ impl Scan<'_> {
                 Step::Loop(node) => {
                     open.push((current, Some(*node)));
                     self.loops.push((position, position, current));
-                    self.start.push(*node);
                     current = self.loops.len() as u32 - 1;
+                    of_head.insert(*node, current);
                 }
                 Step::Block(_) | Step::If(..) => open.push((current, None)),
-                Step::End => current = open.pop().map_or(u32::MAX, |(before, _)| before),
+                Step::End => {
+                    let (before, head) = open.pop().unwrap_or((u32::MAX, None));
+                    current = before;
+                    if let Some(head) = head {
+                        of_head.remove(&head);
+                    }
+                }
                 Step::Body(node) => position += self.ir.bodies[*node as usize].items.len() as u32,
                 Step::Edge { edge, .. } => {
-                    let mut at = current;
-                    while at != u32::MAX {
-                        if self.start[at as usize] == edge.node {
-                            self.loops[at as usize].1 = position;
-                            break;
-                        }
-                        at = self.loops[at as usize].2;
+                    if let Some(back) = of_head.get(&edge.node) {
+                        self.loops[*back as usize].1 = position;
                     }
                 }
                 _ => {}
@@ -397,11 +397,21 @@ impl Scan<'_> {
         let Some(interval) = self.intervals.get_mut(index as usize) else { return };
         interval.end = interval.end.max(self.position);
         while inside != u32::MAX {
-            let (start, end, parent) = self.loops[inside as usize];
+            let (start, end, mut parent) = self.loops[inside as usize];
             // A phi of the loop itself is defined before it, by the edge that enters.
-            if interval.start < start && self.position <= end {
+            if interval.start >= start {
+                break;
+            }
+            if self.position <= end {
                 interval.end = interval.end.max(end);
             }
+            // Nothing goes back any more to loops that end before here: they are passed by from now on.
+            while let Some(&(_, end, above)) = self.loops.get(parent as usize)
+                && end < self.position
+            {
+                parent = above;
+            }
+            self.loops[inside as usize].2 = parent;
             inside = parent;
         }
     }
