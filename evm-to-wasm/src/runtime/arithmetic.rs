@@ -47,7 +47,7 @@ pub(super) fn sdiv(c: &mut Code<'_>) {
     c.get(a[3]).get(b[3]).i64_xor().set(sign);
     absolute(c, a, carry);
     absolute(c, b, carry);
-    c.get_word(a).get_word(b).call(Function::Div).set_word(a);
+    narrow_or(c, a, b, Function::Div);
     signed(c, a, sign, carry);
 }
 
@@ -58,8 +58,17 @@ pub(super) fn smod(c: &mut Code<'_>) {
     c.get(a[3]).set(sign);
     absolute(c, a, carry);
     absolute(c, b, carry);
-    c.get_word(a).get_word(b).call(Function::Mod).set_word(a);
+    narrow_or(c, a, b, Function::Mod);
     signed(c, a, sign, carry);
+}
+
+/// `a` becomes what DIV or MOD gives; most operands have one limb.
+fn narrow_or(c: &mut Code<'_>, a: Word, b: Word, function: Function) {
+    c.any(&a.0[1..]).any(&b.0[1..]).i64_or().i64_eqz().get(b[0]).i64_eqz().i32_gt_u().if_();
+    c.get(a[0]).get(b[0]);
+    if function == Function::Div { c.i64_div_u() } else { c.i64_rem_u() }.set(a[0]);
+    c.else_();
+    c.get_word(a).get_word(b).call(function).set_word(a).end();
 }
 
 fn absolute(c: &mut Code<'_>, word: Word, carry: Local) {

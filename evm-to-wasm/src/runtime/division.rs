@@ -7,7 +7,7 @@
 
 use super::Function;
 use super::arithmetic::product;
-use super::code::{Code, Local};
+use super::code::{Code, Local, Word};
 use super::modular::{fold, reduce};
 
 /// What of a division is wanted.
@@ -203,6 +203,28 @@ fn largest_digit(
     c.add_in_place(remainder, by.limbs, carry);
 }
 
+/// Division by less than 2^32, not zero: half a limb at a time, by the operator. `quotient` is zero before.
+fn short(c: &mut Code<'_>, a: Word, by: Local, quotient: Word, remainder: Local, free: [Local; 3]) {
+    let [part, upper, lower] = free;
+    let limb = |c: &mut Code<'_>, place: usize| {
+        c.get(remainder).l(32).i64_shl().get(a[place]).l(32).i64_shr_u().i64_or().tee(part);
+        c.get(by).i64_div_u().set(upper).get(part).get(upper).get(by).i64_mul().i64_sub();
+        c.l(32).i64_shl().get(a[place]).l(0xffff_ffff).i64_and().i64_or().tee(part);
+        c.get(by).i64_div_u().tee(lower).get(upper).l(32).i64_shl().i64_or().set(quotient[place]);
+        c.get(part).get(lower).get(by).i64_mul().i64_sub().set(remainder);
+    };
+    c.any(&a.0[2..]).i64_eqz().i32_eqz().if_();
+    limb(c, 3);
+    limb(c, 2);
+    c.end();
+    // A highest limb below the divisor has no digit.
+    c.get(a[1]).get(by).i64_lt_u().get(remainder).i64_eqz().i32_and().if_();
+    c.get(a[1]).set(remainder).else_();
+    limb(c, 1);
+    c.end();
+    limb(c, 0);
+}
+
 /// The body of DIV and of MOD.
 fn divide(c: &mut Code<'_>, want: Want) {
     let (a, b) = (c.parameter_word(), c.parameter_word());
@@ -226,6 +248,13 @@ fn divide(c: &mut Code<'_>, want: Want) {
             };
             c.l(0).l(0).l(0).return_().end();
         }
+        c.get(b[0]).l(32).i64_shr_u().i64_eqz().if_();
+        short(c, a, b[0], quotient, shift, temporary);
+        match want {
+            Want::Quotient => c.get_word(quotient),
+            Want::Remainder => c.get(shift).l(0).l(0).l(0),
+        };
+        c.return_().end();
         c.get(b[0]).get(b[0]).i64_clz().tee(shift).i64_shl().tee(divisor[0]);
         c.call(Function::Reciprocal).set(reciprocal);
         c.shift_left_wide(&a.0, shift, power, &dividend);
