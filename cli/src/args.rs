@@ -1,5 +1,6 @@
 //! The command line: verbs, their arguments, and what `--json` gives for each.
 
+use crate::bench::evm::Mode;
 use crate::verbs::EvmVerb;
 use clap::{Args, Parser, Subcommand};
 use cotenant_gas::{PRESETS, UnknownProtocol};
@@ -130,6 +131,9 @@ pub(crate) enum BenchVerb {
         /// Engines of the host, separated by commas
         #[arg(long, value_name = "ENGINE", value_delimiter = ',', value_parser = engine, default_values_t = [EngineKind::Cranelift, EngineKind::Wasmi])]
         engine: Vec<EngineKind>,
+        /// Modes, separated by commas: interpreted, compiled, compiled_wasm_in_wasm, handwritten [default: all]
+        #[arg(long, value_name = "MODE", value_delimiter = ',', value_parser = mode, default_values_t = Mode::ALL, hide_default_value = true)]
+        mode: Vec<Mode>,
         /// Write Markdown and charts into this folder
         #[arg(long, value_name = "DIR")]
         report: Option<PathBuf>,
@@ -169,6 +173,11 @@ fn protocol(text: &str) -> Result<u32, String> {
 
 fn engine(text: &str) -> Result<EngineKind, String> {
     text.parse()
+}
+
+fn mode(text: &str) -> Result<Mode, String> {
+    let found = Mode::ALL.into_iter().find(|mode| mode.name() == text);
+    found.ok_or_else(|| format!("no mode; one of {}", Mode::ALL.map(Mode::name).join(", ")))
 }
 
 pub(crate) fn account(text: &str) -> Result<AccountId, String> {

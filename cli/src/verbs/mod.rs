@@ -46,11 +46,12 @@ pub(crate) fn run(cli: Cli, console: &Console) -> Result<Exit> {
         Verb::Bench { what: BenchVerb::Soak { runs, loops } } => {
             bench::soak(runs, &loops, global.protocol, console)
         }
-        Verb::Bench { what: BenchVerb::Evm { runs, filter, engine, report } } => {
+        Verb::Bench { what: BenchVerb::Evm { runs, filter, engine, mode, report } } => {
             let options = bench::evm::Options {
                 runs,
                 filter: filter.as_deref(),
                 engines: &engine,
+                modes: &mode,
                 report: report.as_deref(),
             };
             bench::evm::run(&options, console)

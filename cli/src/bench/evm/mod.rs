@@ -31,7 +31,7 @@ const SPEC: SpecId = SpecId::CANCUN;
 /// How the work is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Mode {
+pub(crate) enum Mode {
     /// By revm's interpreter inside the engine contract.
     Interpreted,
     /// By a compiled private module beside the engine contract.
@@ -43,16 +43,22 @@ pub(super) enum Mode {
 }
 
 impl Mode {
-    const ALL: [Mode; 4] =
+    pub(crate) const ALL: [Mode; 4] =
         [Mode::Interpreted, Mode::Compiled, Mode::CompiledWasmInWasm, Mode::Handwritten];
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Mode::Interpreted => "interpreted",
             Mode::Compiled => "compiled",
             Mode::CompiledWasmInWasm => "compiled_wasm_in_wasm",
             Mode::Handwritten => "handwritten",
         }
+    }
+}
+
+impl std::fmt::Display for Mode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -64,6 +70,8 @@ pub(crate) struct Options<'a> {
     pub(crate) filter: Option<&'a str>,
     /// Engines of the host.
     pub(crate) engines: &'a [EngineKind],
+    /// Modes.
+    pub(crate) modes: &'a [Mode],
     /// Where the report goes.
     pub(crate) report: Option<&'a Path>,
 }
@@ -84,7 +92,7 @@ pub(crate) fn run(options: &Options<'_>, console: &Console) -> Result<Exit> {
     }
     let mut bench = Bench::new(FEATURES_PROTOCOL, options.runs)?;
     for &engine in options.engines {
-        for mode in Mode::ALL {
+        for &mode in options.modes {
             bench.measure(mode, engine, &all, console)?;
         }
     }
