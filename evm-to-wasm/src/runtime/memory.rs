@@ -14,8 +14,8 @@ use super::code::{Code, Local, Word};
 use super::layout::{Global, MAXIMUM_PAGES, PAGE, WINDOW};
 
 /// A moved memory gets what it needs and so many times the bytes that are copied: one that is copied was grown into
-/// and most likely grows on, and a byte copied costs at least as much as seven bytes grown. Less where pages run out.
-const ROOM: [u32; 3] = [6, 1, 0];
+/// and most likely grows on. Less where pages run out.
+const ROOM: [u32; 3] = [2, 1, 0];
 
 /// Largest memory that is thought about, in bytes.
 const LARGEST: i64 = MAXIMUM_PAGES as i64 * PAGE as i64;
