@@ -4,12 +4,13 @@
 use crate::metering::{self, KernelTimes};
 use crate::near::Near;
 use crate::stats::{Pair, Spread, nanos_each, pair, sample};
-use crate::world::{World, namespace, suspended, to_the_end};
+use crate::world::{CALL_GAS, World, namespace, suspended, to_the_end};
 use crate::{modules, table};
 use anyhow::{Result, bail};
 use corosensei::{Coroutine, CoroutineResult};
 use cotenant_host::engine::{EngineKind, bracket};
 use cotenant_host::exec::{Progress, Session};
+use cotenant_submodules::Grants;
 use cotenant_submodules::Visibility::{Private, Public};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
@@ -148,9 +149,24 @@ pub fn path(name: &str, runs: usize) -> Result<Vec<f64>> {
             let ours = World::new(&[ENGINE], &[("", Public, counter)], near.storage())?;
             Box::new(move || ours.nanos(ENGINE, "increment", &[], CALLS))
         }
-        other => bail!("no path `{other}`: start, yield, close or call"),
+        "hash" => {
+            let code = wat::parse_str(modules::HASHER)?;
+            let world = World::new(&[ENGINE], &[("hasher", Private, &code)], HashMap::new())?;
+            Box::new(move || hash_nanos(&world))
+        }
+        other => bail!("no path `{other}`: start, yield, close, call or hash"),
     };
     (0..runs).map(|_| one()).collect()
+}
+
+/// A granted hash and reading it.
+fn hash_nanos(world: &World) -> Result<f64> {
+    let session = world.session(ENGINE);
+    let mut live = session.open(&namespace("hasher"), "hash", CALL_GAS, Grants::ALL)?;
+    nanos_each(1_000, || match live.resume(Vec::new())? {
+        Progress::Done(_) => Ok(()),
+        other => bail!("the hasher was to return: {other:?}"),
+    })
 }
 
 fn coroutine_nanos() -> Result<f64> {

@@ -5,7 +5,7 @@
 //! `cotenant-bench calibrate [--json] [--runs N] [--write]`: times of the sync-call functions on every engine
 //! and the gas that follows; `--write` prints the block for `gas/src/sync_costs.rs`.
 //! `cotenant-bench kernel NAME bare|metered [--runs N]`: one metering kernel, for callgrind.
-//! `cotenant-bench path start|yield|close|call [--runs N]`: one path of the host over and over, for perf.
+//! `cotenant-bench path start|yield|close|call|hash [--runs N]`: one path of the host over and over, for perf.
 //!
 //! Everything runs on the one thread that made it: sessions and pooled instances do not leave theirs.
 
@@ -25,7 +25,7 @@ use std::process::ExitCode;
 
 const USAGE: &str = "usage: cotenant-bench calls|soak|calibrate [--json] [--runs N] [--write]
        cotenant-bench kernel fib|sieve|soak|hash_calls bare|metered [--runs N]
-       cotenant-bench path start|yield|close|call [--runs N]";
+       cotenant-bench path start|yield|close|call|hash [--runs N]";
 
 /// Runs of each measurement unless told.
 const RUNS: usize = 51;

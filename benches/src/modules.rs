@@ -13,6 +13,19 @@ pub const SMALL: &str = r#"(module
       (drop (call $callback_into (i64.const 0) (i64.const 0) (i64.const 0) (i64.const 8)))
       (br $again))))"#;
 
+/// A private module that hashes 64 bytes with the granted keccak256, and the hash again, a thousand times.
+pub const HASHER: &str = r#"(module
+  (import "env" "keccak256" (func $keccak256 (param i64 i64 i64)))
+  (import "env" "read_register" (func $read_register (param i64 i64)))
+  (memory (export "memory") 1)
+  (func (export "hash") (local $left i32)
+    (local.set $left (i32.const 1000))
+    (loop $next
+      (call $keccak256 (i64.const 64) (i64.const 0) (i64.const 0))
+      (call $read_register (i64.const 0) (i64.const 0))
+      (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+      (br_if $next (local.get $left)))))"#;
+
 /// A private module that hands every yield of `ping` of the module `below` to its caller, and every answer
 /// back.
 pub fn forwarder(below: &str) -> String {

@@ -24,9 +24,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use wasmer::sys::{Cranelift, EngineBuilder, Features, NativeEngineExt, Singlepass};
-use wasmer::{
-    AsStoreMut, Function, FunctionEnv, FunctionEnvMut, Imports, RuntimeError, Store, TypedFunction,
-};
+use wasmer::{AsStoreMut, Function, Imports, RuntimeError, Store, TypedFunction};
 use wasmer_vm::TrapCode;
 
 /// Instances that cannot be reused pile up in a store to this number before it is replaced.
@@ -166,6 +164,36 @@ struct LinkPointer(NonNull<Link>);
 
 // SAFETY: the pointer is only followed while the instance runs, which it does on the thread that made it.
 unsafe impl Send for LinkPointer {}
+// SAFETY: as above.
+unsafe impl Sync for LinkPointer {}
+
+impl LinkPointer {
+    /// Crosses from a guest into its host, and back.
+    fn cross<T>(
+        self,
+        f: impl FnOnce(&mut dyn Calls, Guest<'_>) -> Result<T, Unwind>,
+    ) -> Result<T, RuntimeError> {
+        let result = signal::outside_guest(|| {
+            // SAFETY: the link outlives the run of its instance, and this is called by code of that instance.
+            // Nothing else has a reference to it: the instance is borrowed by `run` alone.
+            let link = unsafe { self.0.as_ref() };
+            let calls = link.calls?;
+            let anatomy = &link.anatomy;
+            let (base, length) = anatomy.memory();
+            // SAFETY: the memory is committed from base to length, does not move, and its guest waits for us,
+            // so nobody writes to it while the slice lives.
+            let memory = unsafe { std::slice::from_raw_parts_mut(base, length) };
+            // SAFETY: the gas global lives in the instance, whose guest waits for us.
+            let gas = unsafe { &mut *anatomy.gas() };
+            // SAFETY: `run` keeps what this points to alive and lets nobody else use it until the guest ends.
+            Some(f(unsafe { &mut *calls.as_ptr() }, Guest { memory, gas }))
+        });
+        match result {
+            Some(Ok(value)) => Ok(value),
+            Some(Err(Unwind)) | None => Err(UNWOUND.clone()),
+        }
+    }
+}
 
 struct NativeInstance {
     store: Rc<RefCell<Store>>,
@@ -187,15 +215,19 @@ impl NativeInstance {
         let mut link = Box::new(Link { calls: None, anatomy: Anatomy::default() });
         let pointer = LinkPointer(NonNull::from(link.as_mut()));
         let made = with_store(&store, |store| {
-            let env = FunctionEnv::new(store, pointer);
             let mut imports = Imports::new();
             let internal = export::INTERNAL;
-            let exhausted = Function::new_typed_with_env(store, &env, gas_exhausted);
+            // A closure that has the pointer is called with less ado than a function with an environment.
+            let exhausted = Function::new_typed(store, move |charge: u64| {
+                pointer.cross(|calls, guest| calls.gas_exhausted(charge, guest))
+            });
             imports.define(internal, export::GAS_EXHAUSTED, exhausted);
-            let exhausted = Function::new_typed_with_env(store, &env, stack_exhausted);
+            let exhausted = Function::new_typed(store, move || -> Result<(), RuntimeError> {
+                pointer.cross(|calls, guest| Err(calls.stack_exhausted(guest)))
+            });
             imports.define(internal, export::STACK_EXHAUSTED, exhausted);
             for id in &facts.imports {
-                imports.define("env", id.row().name, import(store, &env, *id)?);
+                imports.define("env", id.row().name, import(store, pointer, *id)?);
             }
             drop(Anatomy::take());
             Ok::<_, HostFault>(wasmer::Instance::new(store, module, &imports))
@@ -297,33 +329,6 @@ fn with_store<T>(store: &Rc<RefCell<Store>>, f: impl FnOnce(&mut Store) -> T) ->
     f(unsafe { &mut *store.as_ptr() })
 }
 
-/// Crosses from a guest into its host, and back.
-fn cross<T>(
-    env: &FunctionEnvMut<'_, LinkPointer>,
-    f: impl FnOnce(&mut dyn Calls, Guest<'_>) -> Result<T, Unwind>,
-) -> Result<T, RuntimeError> {
-    let link = env.data().0;
-    let result = signal::outside_guest(|| {
-        // SAFETY: the link outlives the run of its instance, and this is called by code of that instance.
-        // Nothing else has a reference to it: the instance is borrowed by `run` alone.
-        let link = unsafe { link.as_ref() };
-        let calls = link.calls?;
-        let anatomy = &link.anatomy;
-        let (base, length) = anatomy.memory();
-        // SAFETY: the memory is committed from base to length, does not move, and its guest waits for us,
-        // so nobody writes to it while the slice lives.
-        let memory = unsafe { std::slice::from_raw_parts_mut(base, length) };
-        // SAFETY: the gas global lives in the instance, whose guest waits for us.
-        let gas = unsafe { &mut *anatomy.gas() };
-        // SAFETY: `run` keeps what this points to alive and lets nobody else use it until the guest ends.
-        Some(f(unsafe { &mut *calls.as_ptr() }, Guest { memory, gas }))
-    });
-    match result {
-        Some(Ok(value)) => Ok(value),
-        Some(Err(Unwind)) | None => Err(UNWOUND.clone()),
-    }
-}
-
 /// The one error that unwinds guests. wasmer takes a backtrace for each that is made, which would be most of
 /// what closing a suspended module costs.
 static UNWOUND: LazyLock<RuntimeError> = LazyLock::new(|| RuntimeError::user(Box::new(Unwound)));
@@ -333,18 +338,10 @@ static UNWOUND: LazyLock<RuntimeError> = LazyLock::new(|| RuntimeError::user(Box
 #[error("unwound by the host")]
 struct Unwound;
 
-fn gas_exhausted(env: FunctionEnvMut<'_, LinkPointer>, charge: u64) -> Result<(), RuntimeError> {
-    cross(&env, |calls, guest| calls.gas_exhausted(charge, guest))
-}
-
-fn stack_exhausted(env: FunctionEnvMut<'_, LinkPointer>) -> Result<(), RuntimeError> {
-    cross(&env, |calls, guest| Err(calls.stack_exhausted(guest)))
-}
-
 /// A host function as wasmer imports it.
 fn import(
     store: &mut Store,
-    env: &FunctionEnv<LinkPointer>,
+    link: LinkPointer,
     id: HostFunctionId,
 ) -> Result<Function, HostFault> {
     let row = id.row();
@@ -353,12 +350,10 @@ fn import(
             $(if row.params.iter().map(|p| p.width).eq([$(shape!(@width $ty)),*])
                 && row.result == shape!(@result $result)
             {
-                return Ok(Function::new_typed_with_env(
+                return Ok(Function::new_typed(
                     store,
-                    env,
-                    move |env: FunctionEnvMut<'_, LinkPointer> $(, $arg: $ty)*|
-                        -> Result<shape!(@type $result), RuntimeError> {
-                        let value = cross(&env, |calls, guest| {
+                    move |$($arg: $ty),*| -> Result<shape!(@type $result), RuntimeError> {
+                        let value = link.cross(|calls, guest| {
                             calls.host_function(id, &[$(u64::from($arg)),*], guest)
                         })?;
                         Ok(shape!(@value $result value))

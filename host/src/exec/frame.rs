@@ -543,7 +543,8 @@ impl<'y, 'c> Frame<'y, 'c> {
         self.pay_growth(memory.len() as u64 / PAGE_BYTES)?;
         let row = id.row();
         // The split speaks of burnt gas: what a promise reserves is not.
-        let reserves = row.name.starts_with("promise_");
+        let reserves =
+            self.visibility == Visibility::Public && row.name.starts_with("promise_");
         let reserved = |frame: &Self| if reserves { frame.reserved() } else { 0 };
         let before = self.used().saturating_sub(reserved(self));
         self.settled = 0;
@@ -556,7 +557,11 @@ impl<'y, 'c> Frame<'y, 'c> {
             self.limit_pages();
         }
         // Taken in any case: what is left here would end a frame that did nothing wrong.
-        let overdrawn = self.root.overdrawn.borrow_mut().take();
+        let overdrawn = if self.visibility == Visibility::Public {
+            self.root.overdrawn.borrow_mut().take()
+        } else {
+            None
+        };
         self.charge_logs(row.group)?;
         let value = result?;
         if let Some(error) = overdrawn {
@@ -622,8 +627,9 @@ impl<'y, 'c> Frame<'y, 'c> {
         if let (true, InView::Forbidden(name)) = (self.root.context.view, row.view) {
             return Err(HostError::ProhibitedInView { method_name: name.to_owned() }.into());
         }
-        let callee = self.root.tree.borrow().entered_by_sync_call(self.id);
-        if callee && id == HostFunctionId::PromiseReturn {
+        if id == HostFunctionId::PromiseReturn
+            && self.root.tree.borrow().entered_by_sync_call(self.id)
+        {
             let message =
                 "`promise_return` in a sync call: only a root call has receivers".to_owned();
             return Err(Failure::Rule("PromiseReturnInSyncCall", message));
@@ -632,7 +638,9 @@ impl<'y, 'c> Frame<'y, 'c> {
             .then(|| self.storage_usage());
         self.used = None;
         let value = near::call(id, &mut self.ctx, memory, args);
-        if let Some(refused) = self.root.refused.borrow_mut().take() {
+        if self.visibility == Visibility::Public
+            && let Some(refused) = self.root.refused.borrow_mut().take()
+        {
             let SyncExecutionError::HostError(_) = refused else {
                 return Err(Failure::Rule("StorageRefused", refused.to_string()));
             };
@@ -666,11 +674,11 @@ impl<'y, 'c> Frame<'y, 'c> {
         memory: &mut [u8],
         value: u64,
     ) -> Result<u64, Failure> {
-        let ledger = *self.root.tree.borrow().ledger();
+        let ledger = || *self.root.tree.borrow().ledger();
         match id {
-            HostFunctionId::StorageUsage => Ok(ledger.storage_usage),
+            HostFunctionId::StorageUsage => Ok(ledger().storage_usage),
             HostFunctionId::AccountBalance => {
-                let bytes = ledger.balance.to_le_bytes();
+                let bytes = ledger().balance.to_le_bytes();
                 range_mut(memory, 16, args[0])?.copy_from_slice(&bytes);
                 Ok(value)
             }
