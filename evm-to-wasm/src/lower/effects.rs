@@ -8,6 +8,13 @@ use super::places::Place;
 use crate::ir::V;
 use crate::opcode::{Op, arity};
 use crate::runtime::{Function, Global, layout};
+use crate::word::Word;
+
+/// Gas of KECCAK256 for 64 bytes, beside that of its section (Yellow Paper, appendix G).
+const HASH_PAIR: u64 = 12;
+
+/// Offsets that are a constant of the compiled code.
+const NEAR: u64 = 1 << 30;
 
 /// Offsets that no gas can pay for.
 const MEMORY_NEVER: u64 = 1 << 40;
@@ -45,6 +52,12 @@ impl Emitter<'_> {
             (Op::Returndatasize, _) => {
                 self.call(Function::ReturnDataSize);
                 self.receive_long(value);
+            }
+            (Op::Keccak256, &[offset, length])
+                if self.constant(length).and_then(Word::as_u64) == Some(64)
+                    && self.constant(offset).and_then(Word::as_u64).is_some_and(|at| at < NEAR) =>
+            {
+                self.hash_pair(value, offset);
             }
             (Op::Blockhash, _) => self.words(Function::BlockHash, operands, value),
             (Op::Blobhash, _) => self.words(Function::BlobHash, operands, value),
@@ -116,6 +129,23 @@ impl Emitter<'_> {
         if gives {
             self.receive_word(value);
         }
+    }
+
+    /// KECCAK256 of 64 bytes at a constant offset: the slot of a mapping's entry.
+    fn hash_pair(&mut self, value: V, offset: V) {
+        let access = self.address(value, offset, 64);
+        self.get(GAS);
+        self.long(HASH_PAIR);
+        self.sink().i64_sub();
+        self.receive_gas();
+        self.base(&access);
+        if access.offset > 0 {
+            self.int(access.offset as u32);
+            self.sink().i32_add();
+        }
+        self.call(Function::KeccakPair);
+        self.receive_word(value);
+        self.release_access(&access);
     }
 
     fn log(&mut self, operands: &[V], topics: usize) {

@@ -33,10 +33,14 @@ macro_rules! functions {
             #[must_use]
             pub const fn dependencies(self, setup: &Setup) -> &'static [Self] {
                 match (self, setup.keccak) {
-                    (Self::Keccak, crate::Keccak::Own) => return &[Self::MemoryTouch, Self::Sponge],
-                    (Self::Keccak, crate::Keccak::Host) => {
-                        return &[Self::MemoryTouch, Self::HostSponge];
+                    (Self::Keccak, crate::Keccak::Own) => {
+                        return &[Self::MemoryTouch, Self::KeccakPair, Self::Sponge];
                     }
+                    (Self::Keccak, crate::Keccak::Host) => {
+                        return &[Self::MemoryTouch, Self::KeccakPair, Self::HostSponge];
+                    }
+                    (Self::KeccakNewPair, crate::Keccak::Own) => return &[Self::Sponge],
+                    (Self::KeccakNewPair, crate::Keccak::Host) => return &[Self::HostSponge],
                     _ => {}
                 }
                 match self {
@@ -121,6 +125,8 @@ functions! {
     ExtCodeCopy("gwwww" -> "g") calls [MemoryTouch ExtCodeBytes] imports [] in copies::ext_code_copy;
     /// KECCAK256: offset, length.
     Keccak("gww" -> "wg") calls [MemoryTouch] imports [] in keccak::keccak;
+    /// KECCAK256 of 64 bytes that are touched and paid for: their lowest address.
+    KeccakPair("i" -> "w") calls [KeccakNewPair] imports [] in keccak::keccak_pair;
     /// SLOAD.
     Sload("gw" -> "wg") calls [NewEntry FetchSlot] imports [] in storage::sload;
     /// SSTORE: slot, value.
@@ -172,6 +178,8 @@ functions! {
     HeapGrow("i" -> "i") calls [] imports [] in memory::grow_heap;
     /// Makes room for a size of EVM memory; 0 if there is none.
     MemoryMove("i" -> "i") calls [] imports [] in memory::move_memory;
+    /// Hash of 64 bytes that is not remembered: their lowest address, that of the memo's entry.
+    KeccakNewPair("ii" -> "w") calls [] imports [] in keccak::keccak_new_pair;
     /// Hash of the bytes below an address: address, length.
     Sponge("ii" -> "w") calls [ByteSwap] imports [] in keccak::sponge;
     /// The same, by the host.
