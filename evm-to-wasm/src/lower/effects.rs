@@ -13,9 +13,6 @@ use crate::word::Word;
 /// Gas of KECCAK256 for 64 bytes, beside that of its section (Yellow Paper, appendix G).
 const HASH_PAIR: u64 = 12;
 
-/// Offsets that are a constant of the compiled code.
-const NEAR: u64 = 1 << 30;
-
 /// Offsets that no gas can pay for.
 const MEMORY_NEVER: u64 = 1 << 40;
 
@@ -54,8 +51,7 @@ impl Emitter<'_> {
                 self.receive_long(value);
             }
             (Op::Keccak256, &[offset, length])
-                if self.constant(length).and_then(Word::as_u64) == Some(64)
-                    && self.constant(offset).and_then(Word::as_u64).is_some_and(|at| at < NEAR) =>
+                if self.constant(length) == Some(Word::from(64)) && self.limbs_of(offset) == 1 =>
             {
                 self.hash_pair(value, offset);
             }
@@ -131,7 +127,7 @@ impl Emitter<'_> {
         }
     }
 
-    /// KECCAK256 of 64 bytes at a constant offset: the slot of a mapping's entry.
+    /// KECCAK256 of 64 bytes: the slot of a mapping's entry.
     fn hash_pair(&mut self, value: V, offset: V) {
         let access = self.address(value, offset, 64);
         self.get(GAS);
@@ -149,14 +145,8 @@ impl Emitter<'_> {
     }
 
     fn log(&mut self, operands: &[V], topics: usize) {
-        for (place, topic) in operands[2..].iter().enumerate() {
+        for topic in &operands[2..] {
             self.settle(*topic);
-            for limb in 0..4 {
-                self.int(0);
-                self.limb(*topic, limb);
-                let offset = u64::from(layout::TOPICS_AT) + 32 * place as u64 + 8 * limb as u64;
-                self.sink().i64_store(at(offset));
-            }
         }
         self.get(GAS);
         self.int(topics as u32);
@@ -164,6 +154,16 @@ impl Emitter<'_> {
         self.word(operands[1]);
         self.call(Function::Log);
         self.receive_gas();
+        let base = self.temporary_int();
+        self.set(base);
+        for (place, topic) in operands[2..].iter().enumerate() {
+            for limb in 0..4 {
+                self.get(base);
+                self.limb(*topic, limb);
+                self.sink().i64_store(at(32 * place as u64 + 8 * limb as u64));
+            }
+        }
+        self.release(base);
     }
 
     fn call_contract(&mut self, value: V, op: Op, operands: &[V]) {

@@ -11,8 +11,6 @@ pub const INITIAL_PAGES: u64 = 1;
 /// Pages a module may grow to: NEAR's limit, and with it the largest memory of a frame.
 pub const MAXIMUM_PAGES: u64 = 2_048;
 
-/// Topics of a LOG, put there by the compiled code: four words, limbs low first.
-pub const TOPICS_AT: u32 = 0;
 /// What is known of the modulus of MULMOD.
 pub(super) const MODULUS_AT: u32 = 0x0100;
 /// Requests that have no better place.

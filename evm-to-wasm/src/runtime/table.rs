@@ -147,8 +147,8 @@ functions! {
     BlockHash("w" -> "w") calls [NewEntry BadAnswer OutOfMemory] imports [CallbackInto] in accounts::block_hash;
     /// BLOBHASH (EIP-4844).
     BlobHash("w" -> "w") calls [] imports [] in copies::blob_hash;
-    /// LOG0 to LOG4: number of topics, offset, length.
-    Log("giww" -> "g") calls [MemoryRange Reserve] imports [] in effects::log;
+    /// LOG0 to LOG4: number of topics, offset, length; gives the address where the topics belong.
+    Log("giww" -> "ig") calls [MemoryRange Reserve] imports [] in effects::log;
     /// The CALL family: kind, gas, address, value, in, its length, out, its length; gives success.
     Call("giwwwwwww" -> "ig") calls [MemoryRange Gather Exchange BadAnswer] imports [] in calls::call;
     /// CREATE and CREATE2: 1 with salt, value, offset, length, salt; gives the address.
