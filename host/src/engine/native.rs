@@ -339,11 +339,7 @@ static UNWOUND: LazyLock<RuntimeError> = LazyLock::new(|| RuntimeError::user(Box
 struct Unwound;
 
 /// A host function as wasmer imports it.
-fn import(
-    store: &mut Store,
-    link: LinkPointer,
-    id: HostFunctionId,
-) -> Result<Function, HostFault> {
+fn import(store: &mut Store, link: LinkPointer, id: HostFunctionId) -> Result<Function, HostFault> {
     let row = id.row();
     macro_rules! shapes {
         ($([$($arg:ident: $ty:ident),*] -> $result:ident),* $(,)?) => {

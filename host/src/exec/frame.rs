@@ -543,8 +543,7 @@ impl<'y, 'c> Frame<'y, 'c> {
         self.pay_growth(memory.len() as u64 / PAGE_BYTES)?;
         let row = id.row();
         // The split speaks of burnt gas: what a promise reserves is not.
-        let reserves =
-            self.visibility == Visibility::Public && row.name.starts_with("promise_");
+        let reserves = self.visibility == Visibility::Public && row.name.starts_with("promise_");
         let reserved = |frame: &Self| if reserves { frame.reserved() } else { 0 };
         let before = self.used().saturating_sub(reserved(self));
         self.settled = 0;

@@ -81,7 +81,7 @@ pub(super) struct Root {
     /// The modules that were asked for: a call sees those of its start.
     codes: RefCell<BTreeMap<Namespace, Arc<Code>>>,
     /// Contexts of private callees that have ended. They differ in three numbers.
-    contexts: RefCell<Vec<Box<VMContext>>>,
+    contexts: RefCell<Vec<VMContext>>,
     /// Opened and suspended callees, by the index of their frame; a boxed one moves as a pointer.
     live: RefCell<Vec<Option<Box<Live>>>>,
     /// A rule of ours broken inside of a NEAR function.
@@ -286,9 +286,9 @@ impl Root {
     }
 
     /// The context of a private callee; it goes back to `contexts`.
-    fn private_context(&self, frame: FrameId, gas: u64) -> Box<VMContext> {
+    fn private_context(&self, frame: FrameId, gas: u64) -> VMContext {
         let spare = self.contexts.borrow_mut().pop();
-        let mut context = spare.unwrap_or_else(|| Box::new(self.vm_context(frame, &[], gas)));
+        let mut context = spare.unwrap_or_else(|| self.vm_context(frame, &[], gas));
         let tree = self.tree.borrow();
         let ledger = tree.ledger();
         context.account_balance = Balance::from_yoctonear(ledger.balance);
@@ -364,7 +364,7 @@ impl Root {
         let context = if private {
             self.private_context(id, input.gas)
         } else {
-            Box::new(self.vm_context(id, &input.input, input.gas))
+            self.vm_context(id, &input.input, input.gas)
         };
         let state = ExecutionResultState::new(&context, counter, config);
         let mut external = FrameExternal::new(self.clone(), id);
