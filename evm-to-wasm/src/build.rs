@@ -594,7 +594,8 @@ impl Builder<'_, '_> {
             let numbers = operands.iter().map(|operand| u64::from(operand.0));
             let start = u64::from(self.node) << 8 | u64::from(byte);
             hash = self.seed.hash([start].into_iter().chain(numbers));
-            if let Some(value) = self.known.find(hash, |value| self.is_same(V(value), byte, operands))
+            if let Some(value) =
+                self.known.find(hash, |value| self.is_same(V(value), byte, operands))
             {
                 return V(value);
             }

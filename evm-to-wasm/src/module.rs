@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 use borsh::BorshSerialize;
 use wasm_encoder::{
     BlockType, CodeSection, CustomSection, DataCountSection, DataSection, Encode, EntityType,
-    ExportKind, ExportSection, FunctionSection, GlobalSection, ImportSection,
-    MemorySection, MemoryType, Module, TypeSection, ValType,
+    ExportKind, ExportSection, FunctionSection, GlobalSection, ImportSection, MemorySection,
+    MemoryType, Module, TypeSection, ValType,
 };
 
 use crate::abi::{self, reads};
@@ -21,9 +21,9 @@ use crate::hash::code_hash;
 use crate::ir::{Def, Ir, Listing};
 use crate::lower::{Callee, PartBody, landing, lower};
 use crate::opcode::Op;
+use crate::runtime::{self, Function, Setup, Signature, layout};
 use crate::sink::Sink;
 use crate::table::Seed;
-use crate::runtime::{self, Function, Setup, Signature, layout};
 use crate::{COMPILER_VERSION, Compiled, Fork, Options, Report};
 
 /// Bytes of a function's body, at most: three quarters of the host's limit.

@@ -43,13 +43,7 @@ impl Keys {
     }
 
     /// Looks for the state of a block with a stack; constants make a difference only if `exact`.
-    pub fn find(
-        &mut self,
-        block: u32,
-        entries: &[Known],
-        tail: Tail,
-        exact: bool,
-    ) -> Option<u32> {
+    pub fn find(&mut self, block: u32, entries: &[Known], tail: Tail, exact: bool) -> Option<u32> {
         self.mine.clear();
         for (place, entry) in entries.iter().rev().enumerate() {
             let mark = match entry {

@@ -706,7 +706,8 @@ mod tests {
         let effects = Effects::new(&blocks);
         let mut functions = Functions::find(&blocks, &effects);
         functions.copy_none();
-        let found = analyse(&blocks, &effects, &functions, Seed::new(1), &mut budget(&blocks)).unwrap();
+        let found =
+            analyse(&blocks, &effects, &functions, Seed::new(1), &mut budget(&blocks)).unwrap();
         let jump = |jump: Goes| match jump {
             Goes::To(to) => Some(to.into_iter().map(|(pc, _)| pc).collect()),
             Goes::Anywhere => None,
@@ -731,7 +732,8 @@ mod tests {
         let blocks = Blocks::decode(&code, Fork::Cancun);
         let effects = Effects::new(&blocks);
         let functions = Functions::find(&blocks, &effects);
-        let found = analyse(&blocks, &effects, &functions, Seed::new(1), &mut budget(&blocks)).unwrap();
+        let found =
+            analyse(&blocks, &effects, &functions, Seed::new(1), &mut budget(&blocks)).unwrap();
         let copies: Vec<_> = found.states.iter().filter(|state| state.block == 3).collect();
         assert_eq!(copies.len(), 2);
         for state in copies {
@@ -759,7 +761,8 @@ mod tests {
         let blocks = Blocks::decode(&[0x5f, 0x5b, 0x5f, 0x60, 1, 0x56], Fork::Cancun);
         let effects = Effects::new(&blocks);
         let functions = Functions::find(&blocks, &effects);
-        let found = analyse(&blocks, &effects, &functions, Seed::new(1), &mut budget(&blocks)).unwrap();
+        let found =
+            analyse(&blocks, &effects, &functions, Seed::new(1), &mut budget(&blocks)).unwrap();
         let (mut low, mut high) = (STACK_LIMIT, 0);
         for state in found.states.iter().filter(|state| state.block == 1) {
             low = low.min(state.heights.0);
