@@ -15,6 +15,7 @@
 //! what is below. A jump that stays unknown may go to every JUMPDEST with any stack. Time is bounded by steps per
 //! instruction; past them only a PUSH right before a jump is seen ([`coarse`]).
 
+mod calls;
 mod effects;
 mod functions;
 mod heights;
@@ -27,6 +28,7 @@ use alloc::vec::Vec;
 use crate::blocks::{Blocks, End};
 use crate::opcode::Op;
 use crate::table::Seed;
+use calls::Callee;
 pub use effects::Effects;
 pub use functions::Functions;
 use heights::Link;
@@ -158,34 +160,6 @@ impl State {
             seen: 0,
         }
     }
-}
-
-/// A function with so many entries above its return address.
-#[derive(Debug, Default)]
-struct Callee {
-    /// Who calls it.
-    sites: Vec<Site>,
-    /// Sites by state, return address and height.
-    keys: BTreeMap<(u32, u32, i32), u32>,
-    /// Sites that are new or changed, in the order of that.
-    news: Vec<u32>,
-    /// States that give something back to the sites.
-    givers: Vec<u32>,
-    /// States that have looked at the return addresses.
-    users: Vec<u32>,
-}
-
-/// A call: a state that jumps with a return address on the stack.
-#[derive(Debug)]
-struct Site {
-    /// The state.
-    from: u32,
-    /// The return address.
-    returns: u32,
-    /// The stack below it.
-    below: Shape,
-    /// Height of that, relative to the entry of the state.
-    height: i32,
 }
 
 struct Interpreter<'a, 'b> {
@@ -445,14 +419,6 @@ impl<'a, 'b> Interpreter<'a, 'b> {
         entries.iter().map(|entry| self.without_return(*entry, tail)).collect()
     }
 
-    /// Has the state in hand interpreted again when a callee gets another site.
-    fn look_at(&mut self, callee: u32) {
-        let users = &mut self.callees[callee as usize].users;
-        if let Err(place) = users.binary_search(&self.index) {
-            users.insert(place, self.index);
-        }
-    }
-
     fn interpret(&mut self) {
         let mut stack = core::mem::take(&mut self.stack);
         let State { block, ref shape, .. } = self.states[self.index as usize];
@@ -500,54 +466,6 @@ impl<'a, 'b> Interpreter<'a, 'b> {
         if to != NOWHERE {
             self.links.push(Link { to, from, delta });
         }
-    }
-
-    /// Interprets the block in hand, which reaches below a return address, once for each caller.
-    fn split(&mut self, block: u32, callee: u32, stack: &[Known]) {
-        let mut back = core::mem::take(&mut self.other);
-        for site in self.news(callee) {
-            let (tail, from, height) = self.restored(callee, site, stack, &mut back);
-            let to = self.enter(block, &back, tail);
-            self.link(to, from, height);
-        }
-        self.other = back;
-    }
-
-    /// Sites that the state in hand has something to give to.
-    fn news(&mut self, callee: u32) -> Vec<u32> {
-        let Callee { sites, news, givers, .. } = &mut self.callees[callee as usize];
-        let state = &mut self.states[self.index as usize];
-        let seen = core::mem::replace(&mut state.seen, news.len() as u32);
-        if let Err(place) = givers.binary_search(&self.index) {
-            givers.insert(place, self.index);
-        }
-        if self.whole {
-            return (0..sites.len() as u32).collect();
-        }
-        let mut news = news[seen as usize..].to_vec();
-        news.sort_unstable();
-        news.dedup();
-        news
-    }
-
-    /// The stack of a caller with what is above it now, the caller's state, and the height relative to it.
-    fn restored(
-        &mut self,
-        callee: u32,
-        site: u32,
-        stack: &[Known],
-        back: &mut Vec<Known>,
-    ) -> (Tail, u32, i32) {
-        let callee = &self.callees[callee as usize];
-        let Site { from, returns, below, height } = &callee.sites[site as usize];
-        back.clear();
-        back.extend_from_slice(&below.entries);
-        back.extend(stack.iter().map(|entry| match entry {
-            Known::Return => Known::Pushed(*returns),
-            other => *other,
-        }));
-        self.steps += 1 + back.len() as u64 / 4;
-        (below.tail, *from, height + stack.len() as i32)
     }
 
     fn jump(&mut self, target: Known, stack: &[Known], tail: Tail, net: i32, calls: bool) -> Goes {
@@ -609,90 +527,6 @@ impl<'a, 'b> Interpreter<'a, 'b> {
                 self.enter(block, &[], Tail::Unknown);
             }
         }
-    }
-
-    /// Enters `pc` by a JUMP: a function is called with the topmost return address there is.
-    fn call(&mut self, pc: u32, stack: &[Known], tail: Tail, net: i32) -> u32 {
-        let Some(target) = self.blocks.target(u64::from(pc)) else { return NOWHERE };
-        if !self.functions.shared[target.block as usize] {
-            return self.enter(target.block, stack, tail);
-        }
-        let found = stack.iter().enumerate().rev().find_map(|(place, entry)| match entry {
-            Known::Pushed(pc) => Some((place, *pc)),
-            _ => None,
-        });
-        let Some((place, returns)) = found else { return self.enter(target.block, stack, tail) };
-        let plain = self.functions.plain[self.states[self.index as usize].block as usize];
-        let mut entries = core::mem::take(&mut self.other);
-        entries.clear();
-        let in_copy = known::in_copy(stack);
-        let state = if in_copy || (self.functions.copied[target.block as usize] && !plain) {
-            // What a copy calls is part of it.
-            let outer = stack.iter().find_map(|entry| match entry {
-                Known::Copied(returns) => self.copied_for.get(returns).copied(),
-                _ => None,
-            });
-            entries.extend_from_slice(stack);
-            entries[place] = Known::Copied(returns);
-            self.copied_for.insert(returns, outer.unwrap_or(target.block));
-            self.enter(target.block, &entries, tail)
-        } else {
-            entries.push(Known::Return);
-            for entry in &stack[place + 1..] {
-                // Above it another return address would lose its tail.
-                entries.push(self.without_return(*entry, tail));
-            }
-            let below = Shape { entries: stack[..place].to_vec(), tail };
-            let height = net - entries.len() as i32;
-            let key = (target.block, entries.len() as u32);
-            let callees = &mut self.callees;
-            let callee = *self.callee_keys.entry(key).or_insert_with(|| {
-                callees.push(Callee::default());
-                callees.len() as u32 - 1
-            });
-            self.add_site(callee, Site { from: self.index, returns, below, height });
-            self.enter(target.block, &entries, Tail::Of(callee))
-        };
-        self.other = entries;
-        state
-    }
-
-    /// Adds a site to a callee, or joins it into the same one.
-    fn add_site(&mut self, callee: u32, site: Site) {
-        let Callee { sites, keys, .. } = &mut self.callees[callee as usize];
-        let key = (site.from, site.returns, site.height);
-        let mut changed = true;
-        let count = sites.len() as u32;
-        let place = *keys.entry(key).or_insert(count);
-        match sites.get_mut(place as usize) {
-            None => sites.push(site),
-            Some(same) => {
-                let mut below = core::mem::replace(&mut same.below, Shape::ANY);
-                let (tail, entries) = (below.tail, below.entries.len());
-                if (tail, entries) == (site.below.tail, site.below.entries.len()) {
-                    changed = self.join_entries(&mut below.entries, &site.below.entries);
-                } else {
-                    // The state is that for all the rest.
-                    changed = below != Shape::ANY;
-                    below = Shape::ANY;
-                }
-                self.callees[callee as usize].sites[place as usize].below = below;
-            }
-        }
-        if !changed {
-            return;
-        }
-        self.callees[callee as usize].news.push(place);
-        let Callee { givers, users, .. } = &mut self.callees[callee as usize];
-        let (givers, users) = (core::mem::take(givers), core::mem::take(users));
-        for giver in &givers {
-            self.enqueue(*giver);
-        }
-        for user in &users {
-            self.changed(*user);
-        }
-        let callee = &mut self.callees[callee as usize];
-        (callee.givers, callee.users) = (givers, users);
     }
 }
 

@@ -43,10 +43,12 @@ pub(super) struct Code<'a> {
     depth: u32,
 }
 
-/// Operators without immediates.
+/// Operators without immediates. Not inlined: the runtime functions are thousands of them, and together one body that a
+/// host would not take of the compiler itself.
 macro_rules! plain {
     ($($name:ident)*) => {
-        $(pub(super) fn $name(&mut self) -> &mut Self {
+        $(#[inline(never)]
+        pub(super) fn $name(&mut self) -> &mut Self {
             self.sink().$name();
             self
         })*
@@ -56,7 +58,8 @@ macro_rules! plain {
 /// Loads and stores, at any alignment, with their offset.
 macro_rules! memory_access {
     ($($name:ident = $operator:ident)*) => {
-        $(pub(super) fn $name(&mut self, offset: u32) -> &mut Self {
+        $(#[inline(never)]
+        pub(super) fn $name(&mut self, offset: u32) -> &mut Self {
             self.sink().$operator(MemArg { offset: u64::from(offset), align: 0, memory_index: 0 });
             self
         })*
@@ -79,6 +82,7 @@ impl<'a> Code<'a> {
     }
 
     /// The finished body.
+    #[inline(never)]
     pub(super) fn finish(mut self) -> wasm_encoder::Function {
         self.sink().end();
         debug_assert_eq!(self.depth, 0, "{:?} leaves a block open", self.caller);
@@ -128,16 +132,19 @@ impl<'a> Code<'a> {
         Word(self.longs())
     }
 
+    #[inline(never)]
     pub(super) fn get(&mut self, local: Local) -> &mut Self {
         self.sink().local_get(local.0);
         self
     }
 
+    #[inline(never)]
     pub(super) fn set(&mut self, local: Local) -> &mut Self {
         self.sink().local_set(local.0);
         self
     }
 
+    #[inline(never)]
     pub(super) fn tee(&mut self, local: Local) -> &mut Self {
         self.sink().local_tee(local.0);
         self
@@ -162,29 +169,34 @@ impl<'a> Code<'a> {
         self.l(0).l(0).l(0).l(0)
     }
 
+    #[inline(never)]
     pub(super) fn get_global(&mut self, global: Global) -> &mut Self {
         self.sink().global_get(global.index());
         self
     }
 
+    #[inline(never)]
     pub(super) fn set_global(&mut self, global: Global) -> &mut Self {
         self.sink().global_set(global.index());
         self
     }
 
     /// A constant of type i64.
+    #[inline(never)]
     pub(super) fn l(&mut self, value: i64) -> &mut Self {
         self.sink().i64_const(value);
         self
     }
 
     /// A constant of type i32.
+    #[inline(never)]
     pub(super) fn i(&mut self, value: u32) -> &mut Self {
         self.sink().i32_const(value as i32);
         self
     }
 
     /// Calls another runtime function.
+    #[inline(never)]
     pub(super) fn call(&mut self, callee: Function) -> &mut Self {
         debug_assert!(
             self.caller.dependencies(self.setup).contains(&callee),
@@ -197,6 +209,7 @@ impl<'a> Code<'a> {
     }
 
     /// Calls a host function.
+    #[inline(never)]
     pub(super) fn import(&mut self, callee: Import) -> &mut Self {
         debug_assert!(
             self.caller.imports().contains(&callee),
@@ -213,38 +226,45 @@ impl<'a> Code<'a> {
         Label(self.depth)
     }
 
+    #[inline(never)]
     pub(super) fn block(&mut self) -> Label {
         self.sink().block(BlockType::Empty);
         self.open()
     }
 
+    #[inline(never)]
     pub(super) fn loop_(&mut self) -> Label {
         self.sink().loop_(BlockType::Empty);
         self.open()
     }
 
+    #[inline(never)]
     pub(super) fn if_(&mut self) -> Label {
         self.sink().if_(BlockType::Empty);
         self.open()
     }
 
+    #[inline(never)]
     pub(super) fn else_(&mut self) -> &mut Self {
         self.sink().else_();
         self
     }
 
+    #[inline(never)]
     pub(super) fn end(&mut self) -> &mut Self {
         self.sink().end();
         self.depth -= 1;
         self
     }
 
+    #[inline(never)]
     pub(super) fn br(&mut self, label: Label) -> &mut Self {
         let relative = self.depth - label.0;
         self.sink().br(relative);
         self
     }
 
+    #[inline(never)]
     pub(super) fn br_if(&mut self, label: Label) -> &mut Self {
         let relative = self.depth - label.0;
         self.sink().br_if(relative);
@@ -263,26 +283,31 @@ impl<'a> Code<'a> {
         self
     }
 
+    #[inline(never)]
     pub(super) fn memory_copy(&mut self) -> &mut Self {
         self.sink().memory_copy(0, 0);
         self
     }
 
+    #[inline(never)]
     pub(super) fn memory_fill(&mut self) -> &mut Self {
         self.sink().memory_fill(0);
         self
     }
 
+    #[inline(never)]
     pub(super) fn memory_init(&mut self, segment: u32) -> &mut Self {
         self.sink().memory_init(0, segment);
         self
     }
 
+    #[inline(never)]
     pub(super) fn memory_size(&mut self) -> &mut Self {
         self.sink().memory_size(0);
         self
     }
 
+    #[inline(never)]
     pub(super) fn memory_grow(&mut self) -> &mut Self {
         self.sink().memory_grow(0);
         self

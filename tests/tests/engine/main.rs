@@ -2,6 +2,7 @@
 //! and world, and equal to what revm does natively; signed transactions; promotion; modules that misbehave.
 
 mod both_ways;
+mod compiling;
 mod misbehaviour;
 mod programs;
 mod promotion;

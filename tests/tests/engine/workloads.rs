@@ -205,13 +205,15 @@ pub fn fixtures(folder: &str) -> Vec<Workload> {
         "state-tests/blake2b_huff.json",
         "state-tests/weierstrudel.json",
     ];
-    let read = |name: &&str| {
-        let path = format!("{folder}/bench/{name}");
-        let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
-        let file = TestFile { name: path, bytes };
-        cases(&file, SpecId::CANCUN).unwrap().into_iter().next()
-    };
-    names.iter().filter_map(read).filter_map(of_case).collect()
+    names.iter().filter_map(|name| first_case(folder, name)).filter_map(of_case).collect()
+}
+
+/// The first case of a file of the field.
+pub fn first_case(folder: &str, name: &str) -> Option<Case> {
+    let path = format!("{folder}/bench/{name}");
+    let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let file = TestFile { name: path, bytes };
+    cases(&file, SpecId::CANCUN).unwrap().into_iter().next()
 }
 
 fn of_case(case: Case) -> Option<Workload> {
