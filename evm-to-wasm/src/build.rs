@@ -583,6 +583,9 @@ impl Builder<'_, '_> {
         match row.op {
             Op::Mload | Op::Mstore => self.access(value, operands[0], 32),
             Op::Mstore8 => self.access(value, operands[0], 1),
+            Op::Keccak256 if self.ir.as_const(operands[1]) == Some(Word::from(64)) => {
+                self.access(value, operands[0], 64);
+            }
             Op::Keccak256 | Op::Log => self.access_range(operands[0], operands[1]),
             Op::Calldatacopy | Op::Codecopy | Op::Returndatacopy => {
                 self.access_range(operands[0], operands[2]);

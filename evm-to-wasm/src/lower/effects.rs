@@ -8,6 +8,10 @@ use super::places::Place;
 use crate::ir::V;
 use crate::opcode::{Op, arity};
 use crate::runtime::{Function, Global, layout};
+use crate::word::Word;
+
+/// Gas of KECCAK256 for 64 bytes, beside that of its section (Yellow Paper, appendix G).
+const HASH_PAIR: u64 = 12;
 
 /// Offsets that no gas can pay for.
 const MEMORY_NEVER: u64 = 1 << 40;
@@ -45,6 +49,11 @@ impl Emitter<'_> {
             (Op::Returndatasize, _) => {
                 self.call(Function::ReturnDataSize);
                 self.receive_long(value);
+            }
+            (Op::Keccak256, &[offset, length])
+                if self.constant(length) == Some(Word::from(64)) && self.limbs_of(offset) == 1 =>
+            {
+                self.hash_pair(value, offset);
             }
             (Op::Blockhash, _) => self.words(Function::BlockHash, operands, value),
             (Op::Blobhash, _) => self.words(Function::BlobHash, operands, value),
@@ -118,15 +127,26 @@ impl Emitter<'_> {
         }
     }
 
+    /// KECCAK256 of 64 bytes: the slot of a mapping's entry.
+    fn hash_pair(&mut self, value: V, offset: V) {
+        let access = self.address(value, offset, 64);
+        self.get(GAS);
+        self.long(HASH_PAIR);
+        self.sink().i64_sub();
+        self.receive_gas();
+        self.base(&access);
+        if access.offset > 0 {
+            self.int(access.offset as u32);
+            self.sink().i32_add();
+        }
+        self.call(Function::KeccakPair);
+        self.receive_word(value);
+        self.release_access(&access);
+    }
+
     fn log(&mut self, operands: &[V], topics: usize) {
-        for (place, topic) in operands[2..].iter().enumerate() {
+        for topic in &operands[2..] {
             self.settle(*topic);
-            for limb in 0..4 {
-                self.int(0);
-                self.limb(*topic, limb);
-                let offset = u64::from(layout::TOPICS_AT) + 32 * place as u64 + 8 * limb as u64;
-                self.sink().i64_store(at(offset));
-            }
         }
         self.get(GAS);
         self.int(topics as u32);
@@ -134,6 +154,16 @@ impl Emitter<'_> {
         self.word(operands[1]);
         self.call(Function::Log);
         self.receive_gas();
+        let base = self.temporary_int();
+        self.set(base);
+        for (place, topic) in operands[2..].iter().enumerate() {
+            for limb in 0..4 {
+                self.get(base);
+                self.limb(*topic, limb);
+                self.sink().i64_store(at(32 * place as u64 + 8 * limb as u64));
+            }
+        }
+        self.release(base);
     }
 
     fn call_contract(&mut self, value: V, op: Op, operands: &[V]) {

@@ -29,15 +29,15 @@ pub(super) const FRESH: u32 = 116;
 /// [`Global::Flush`] when the entry came onto the list of writes.
 pub(super) const WRITTEN: u32 = 120;
 
-/// Bits of the hash that are left for the tree below 64 roots; fewer roots leave more, which are not used.
-const HASH_BITS: i64 = 58;
+/// Bits of the hash that are left for the tree below 256 roots; fewer roots leave more, which are not used.
+const HASH_BITS: i64 = 56;
 
 /// Where a kind of entry hangs, and what it begins with.
 #[derive(Clone, Copy)]
 pub(super) struct Kind {
     /// Address of the roots.
     pub(super) roots_at: u32,
-    /// How many there are, a power of two of at least 16 and at most 64.
+    /// How many there are, a power of two of at least 16 and at most 256.
     pub(super) roots: u32,
     /// Tag of the request.
     pub(super) tag: u32,

@@ -70,68 +70,65 @@ const ROTATIONS: [[u8; 5]; 5] = [
 pub(super) fn keccak(c: &mut Code<'_>) {
     let gas = c.parameter();
     let (offset, length) = (c.parameter_word(), c.parameter_word());
-    let hash = c.word();
-    let (source, rest, memo) = (c.int(), c.int(), c.int());
+    let source = c.int();
 
-    c.any(&length.0).i64_eqz().if_();
-    for limb in EMPTY {
-        c.l(limb as i64);
+    // A length of zero less one is beyond everything.
+    c.get(offset[0]).get(length[0]).l(1).i64_sub().i64_or().l(32).i64_shr_u();
+    c.any(&offset.0[1..]).i64_or().any(&length.0[1..]).i64_or().i64_eqz().i32_eqz().if_();
+    {
+        c.any(&length.0).i64_eqz().if_();
+        for limb in EMPTY {
+            c.l(limb as i64);
+        }
+        c.get(gas).return_().end();
+        c.zero_word().l(-1).return_();
     }
-    c.get(gas).return_().end();
-    c.touch_range(gas, offset, length, |c| {
+    c.end();
+    c.touch_near(gas, offset[0], length[0], |c| {
         c.zero_word();
     });
     c.get(gas).get(length[0]).l(31).i64_add().l(5).i64_shr_u().l(WORD).i64_mul().i64_sub();
-    c.set(gas).halt_without(gas, |c| {
+    c.tee(gas).l(0).i64_lt_s().halt_if(|c| {
         c.zero_word();
     });
     // The address above the first byte, and below the last.
     c.get_global(Global::Top).get(offset[0]).i32_wrap_i64().i32_sub().set(source);
-    c.get(length[0]).i32_wrap_i64().tee(rest).i(64).i32_eq().if_();
-    recall(c, source, memo, gas);
-    c.end();
-
-    match c.setup.keccak {
-        Keccak::Own => {
-            c.get(source).get(rest).call(Function::Sponge).set_word(hash);
-        }
-        Keccak::Host => {
-            c.get(source).get(rest).call(Function::HostSponge).set_word(hash);
-        }
-    }
-    c.get(memo).if_();
-    remember(c, source, memo, hash);
-    c.end();
-    c.get_word(hash).get(gas);
+    c.get(length[0]).l(64).i64_eq().if_();
+    c.get(source).i(64).i32_sub().call(Function::KeccakPair).get(gas).return_().end();
+    c.get(source).get(length[0]).i32_wrap_i64().sponge().get(gas);
 }
 
-/// Returns what the memo knows of the 64 bytes below `source`; else `memo` becomes the place for them.
-fn recall(c: &mut Code<'_>, source: Local, memo: Local, gas: Local) {
+/// The hash of the 64 bytes from `source` upwards, that of their words backwards: from the memo, if it is there.
+pub(super) fn keccak_pair(c: &mut Code<'_>) {
+    let source = c.parameter();
+    let entry = c.int();
     // The low limbs of both words: mostly an address or a number, and the number of a mapping. Addresses that a
     // compiler or a test made up differ in few bits, so products mix them.
-    c.get(source).i(64).i32_sub().tee(source);
-    c.load64(32).l(MIX[0]).i64_mul().get(source).load64(0).l(MIX[1]).i64_mul().i64_add();
-    c.l(64 - i64::from(MEMO_ENTRIES.ilog2())).i64_shr_u().i32_wrap_i64();
-    c.i(MEMO_ENTRY).i32_mul().i(MEMO_AT).i32_add().set(memo);
-    // An entry not yet used has a hash of zero.
-    c.get(memo).load64(64).i64_eqz().i32_eqz();
+    c.get(source).load64(32).l(MIX[0]).i64_mul().get(source).load64(0).l(MIX[1]).i64_mul();
+    c.i64_add().l(64 - i64::from((MEMO_ENTRIES * MEMO_ENTRY).ilog2())).i64_shr_u();
+    c.i32_wrap_i64().i(MEMO_ENTRY * (MEMO_ENTRIES - 1)).i32_and().set(entry);
     for limb in 0..8 {
-        c.get(source).load64(8 * limb).get(memo).load64(8 * limb).i64_xor();
+        c.get(source).load64(8 * limb).get(entry).load64(MEMO_AT + 8 * limb).i64_xor();
         if limb > 0 {
             c.i64_or();
         }
     }
-    c.i64_eqz().i32_and().if_();
-    c.load_word(memo, 64).get(gas).return_().end();
-    c.get(source).i(64).i32_add().set(source);
+    // An entry not yet used has a hash of zero.
+    c.i64_eqz().get(entry).load32(MEMO_AT + 64).i32_eqz().i32_gt_u().if_();
+    c.load_word(entry, MEMO_AT + 64).return_().end();
+    c.get(source).get(entry).call(Function::KeccakNewPair);
 }
 
-fn remember(c: &mut Code<'_>, source: Local, memo: Local, hash: super::code::Word) {
-    c.get(source).i(64).i32_sub().set(source);
+/// The same, hashed, and put into the memo at `entry`.
+pub(super) fn keccak_new_pair(c: &mut Code<'_>) {
+    let (source, entry) = (c.parameter(), c.parameter());
+    let hash = c.word();
+    c.get(source).i(64).i32_add().i(64).sponge().set_word(hash);
     for limb in 0..8 {
-        c.get(memo).get(source).load64(8 * limb).store64(8 * limb);
+        c.get(entry).get(source).load64(8 * limb).store64(MEMO_AT + 8 * limb);
     }
-    c.store_word(memo, 64, hash);
+    c.store_word(entry, MEMO_AT + 64, hash);
+    c.get_word(hash);
 }
 
 /// The host's hash of the bytes below `source`, turned into a buffer first.
@@ -405,6 +402,14 @@ struct Known {
 }
 
 impl Code<'_> {
+    /// The hash of the bytes below an address, which is on the stack with their length, by whoever hashes.
+    fn sponge(&mut self) -> &mut Self {
+        match self.setup.keccak {
+            Keccak::Own => self.call(Function::Sponge),
+            Keccak::Host => self.call(Function::HostSponge),
+        }
+    }
+
     fn invert(&mut self) -> &mut Self {
         self.l(-1).i64_xor()
     }

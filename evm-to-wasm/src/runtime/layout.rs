@@ -11,8 +11,6 @@ pub const INITIAL_PAGES: u64 = 1;
 /// Pages a module may grow to: NEAR's limit, and with it the largest memory of a frame.
 pub const MAXIMUM_PAGES: u64 = 2_048;
 
-/// Topics of a LOG, put there by the compiled code: four words, limbs low first.
-pub const TOPICS_AT: u32 = 0;
 /// What is known of the modulus of MULMOD.
 pub(super) const MODULUS_AT: u32 = 0x0100;
 /// Requests that have no better place.
@@ -22,25 +20,25 @@ pub(super) const ROUND_CONSTANTS_AT: u32 = 0x0480;
 /// Where keccak turns its input and gets its digest.
 pub(super) const SPONGE_AT: u32 = 0x0540;
 /// Roots of the trees of storage slots.
-pub(super) const STORAGE_ROOTS_AT: u32 = 0x0700;
+pub(super) const STORAGE_ROOTS_AT: u32 = 0x0a00;
 /// How many of them, a power of two.
-pub(super) const STORAGE_ROOTS: u32 = 64;
+pub(super) const STORAGE_ROOTS: u32 = 256;
 /// Roots of the trees of transient slots.
-pub(super) const TRANSIENT_ROOTS_AT: u32 = 0x0800;
+pub(super) const TRANSIENT_ROOTS_AT: u32 = 0x0700;
 /// Roots of the trees of accounts whose balance was asked for.
-pub(super) const BALANCE_ROOTS_AT: u32 = 0x0840;
+pub(super) const BALANCE_ROOTS_AT: u32 = 0x0740;
 /// Roots of the trees of accounts whose code was asked for.
-pub(super) const CODE_ROOTS_AT: u32 = 0x0880;
+pub(super) const CODE_ROOTS_AT: u32 = 0x0780;
 /// Roots of the trees of blocks whose hash was asked for.
-pub(super) const BLOCK_ROOTS_AT: u32 = 0x08c0;
+pub(super) const BLOCK_ROOTS_AT: u32 = 0x07c0;
 /// How many roots the other four have, a power of two.
 pub(super) const OTHER_ROOTS: u32 = 16;
 /// Memo of hashes of 64 bytes.
-pub(super) const MEMO_AT: u32 = 0x0900;
+pub(super) const MEMO_AT: u32 = 0x0e00;
 /// Entries of the memo, a power of two.
 pub(super) const MEMO_ENTRIES: u32 = 64;
-/// Size of one: the 64 bytes, then their hash.
-pub(super) const MEMO_ENTRY: u32 = 96;
+/// Size of one, a power of two: the 64 bytes, then their hash, and as much that is free.
+pub(super) const MEMO_ENTRY: u32 = 128;
 /// The EVM stack where it is spilled: 1,024 words, growing up.
 pub const STACK_AT: u32 = MEMO_AT + MEMO_ENTRIES * MEMO_ENTRY;
 /// The frame input: its head at the offsets of [`crate::abi::offset`], then its tail, then the heap.

@@ -33,10 +33,14 @@ macro_rules! functions {
             #[must_use]
             pub const fn dependencies(self, setup: &Setup) -> &'static [Self] {
                 match (self, setup.keccak) {
-                    (Self::Keccak, crate::Keccak::Own) => return &[Self::MemoryTouch, Self::Sponge],
-                    (Self::Keccak, crate::Keccak::Host) => {
-                        return &[Self::MemoryTouch, Self::HostSponge];
+                    (Self::Keccak, crate::Keccak::Own) => {
+                        return &[Self::MemoryTouch, Self::KeccakPair, Self::Sponge];
                     }
+                    (Self::Keccak, crate::Keccak::Host) => {
+                        return &[Self::MemoryTouch, Self::KeccakPair, Self::HostSponge];
+                    }
+                    (Self::KeccakNewPair, crate::Keccak::Own) => return &[Self::Sponge],
+                    (Self::KeccakNewPair, crate::Keccak::Host) => return &[Self::HostSponge],
                     _ => {}
                 }
                 match self {
@@ -121,6 +125,8 @@ functions! {
     ExtCodeCopy("gwwww" -> "g") calls [MemoryTouch ExtCodeBytes] imports [] in copies::ext_code_copy;
     /// KECCAK256: offset, length.
     Keccak("gww" -> "wg") calls [MemoryTouch] imports [] in keccak::keccak;
+    /// KECCAK256 of 64 bytes that are touched and paid for: their lowest address.
+    KeccakPair("i" -> "w") calls [KeccakNewPair] imports [] in keccak::keccak_pair;
     /// SLOAD.
     Sload("gw" -> "wg") calls [NewEntry FetchSlot] imports [] in storage::sload;
     /// SSTORE: slot, value.
@@ -141,8 +147,8 @@ functions! {
     BlockHash("w" -> "w") calls [NewEntry BadAnswer OutOfMemory] imports [CallbackInto] in accounts::block_hash;
     /// BLOBHASH (EIP-4844).
     BlobHash("w" -> "w") calls [] imports [] in copies::blob_hash;
-    /// LOG0 to LOG4: number of topics, offset, length.
-    Log("giww" -> "g") calls [MemoryRange Reserve] imports [] in effects::log;
+    /// LOG0 to LOG4: number of topics, offset, length; gives the address where the topics belong.
+    Log("giww" -> "ig") calls [MemoryRange Reserve] imports [] in effects::log;
     /// The CALL family: kind, gas, address, value, in, its length, out, its length; gives success.
     Call("giwwwwwww" -> "ig") calls [MemoryRange Gather Exchange BadAnswer] imports [] in calls::call;
     /// CREATE and CREATE2: 1 with salt, value, offset, length, salt; gives the address.
@@ -172,6 +178,8 @@ functions! {
     HeapGrow("i" -> "i") calls [] imports [] in memory::grow_heap;
     /// Makes room for a size of EVM memory; 0 if there is none.
     MemoryMove("i" -> "i") calls [] imports [] in memory::move_memory;
+    /// Hash of 64 bytes that is not remembered: their lowest address, that of the memo's entry.
+    KeccakNewPair("ii" -> "w") calls [] imports [] in keccak::keccak_new_pair;
     /// Hash of the bytes below an address: address, length.
     Sponge("ii" -> "w") calls [ByteSwap] imports [] in keccak::sponge;
     /// The same, by the host.

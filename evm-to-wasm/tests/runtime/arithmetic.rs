@@ -221,7 +221,7 @@ fn leading_zeros_and_byte_swaps() {
 fn words_are_loaded_from_their_highest_byte() {
     let bytes: [u8; 32] = core::array::from_fn(|at| at as u8 + 1);
     let mut frame = Frame::new();
-    frame.put_topics(&[U256::from_le_bytes(bytes)]);
+    frame.put_words(0, &[U256::from_le_bytes(bytes)]);
     let results = frame.call(Function::LoadBigEndian, &[Val::I32(0)]);
     assert_eq!(word(&results), U256::from_be_bytes(bytes));
 }

@@ -24,10 +24,13 @@ fn finish(frame: &mut Frame, gas: i64, reverts: bool, range: [u64; 2]) -> i64 {
 }
 
 fn log(frame: &mut Frame, gas: i64, topics: &[U256], range: [u64; 2]) -> i64 {
-    frame.put_topics(topics);
     let head = [Val::I64(gas), Val::I32(topics.len() as i32)];
     let words = range.into_iter().flat_map(|word| limbs(U256::from(word)));
-    last(&frame.call(Function::Log, &head.into_iter().chain(words).collect::<Vec<_>>()))
+    let results = frame.call(Function::Log, &head.into_iter().chain(words).collect::<Vec<_>>());
+    if last(&results) >= 0 {
+        frame.put_words(results[0].i32().expect("an address") as usize, topics);
+    }
+    last(&results)
 }
 
 /// Puts `0, 1, 2, ...` into memory.

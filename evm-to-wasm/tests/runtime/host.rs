@@ -349,12 +349,11 @@ impl Frame {
         abi::backwards(&self.memory.data(&self.store)[top - size..top])
     }
 
-    /// Puts topics where LOG looks for them.
-    pub fn put_topics(&mut self, topics: &[U256]) {
+    /// Puts words at an address of linear memory.
+    pub fn put_words(&mut self, at: usize, words: &[U256]) {
         let memory = self.memory.data_mut(&mut self.store);
-        for (place, topic) in topics.iter().enumerate() {
-            memory[layout::TOPICS_AT as usize + 32 * place..][..32]
-                .copy_from_slice(topic.as_le_slice());
+        for (place, word) in words.iter().enumerate() {
+            memory[at + 32 * place..][..32].copy_from_slice(word.as_le_slice());
         }
     }
 
