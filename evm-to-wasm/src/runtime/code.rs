@@ -326,7 +326,7 @@ impl<'a> Code<'a> {
 
     plain! {
         unreachable return_ drop select
-        i32_eqz i32_eq i32_ne i32_lt_u i32_gt_u i32_le_u i32_ge_u i32_add i32_sub i32_mul i32_and i32_or
+        i32_eqz i32_eq i32_ne i32_lt_u i32_gt_u i32_le_u i32_ge_u i32_add i32_sub i32_mul i32_and i32_or i32_xor
         i32_shl i32_shr_u i32_wrap_i64 i64_extend_i32_u
         i64_eqz i64_eq i64_ne i64_lt_s i64_lt_u i64_gt_u i64_le_s i64_le_u i64_ge_s i64_ge_u
         i64_clz i64_ctz i64_popcnt i64_add i64_sub i64_mul i64_div_u i64_rem_u i64_and i64_or i64_xor

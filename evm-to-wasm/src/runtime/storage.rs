@@ -30,6 +30,13 @@ const CLEARED: i64 = 4_800;
 const ORIGINAL: u32 = VALUE + 32;
 /// Whether it was cold.
 const COLD: u32 = ORIGINAL + 32;
+/// What SSTORE has found out of an entry: [`KNOWN`] and the bits below; 0 with a new answer.
+const STATE: u32 = 124;
+const KNOWN: u32 = 1;
+/// The value now is not the original one.
+const CHANGED: u32 = 2;
+/// The original value is zero.
+const FROM_ZERO: u32 = 4;
 /// Bytes of the answers.
 const SLOT_ANSWER: u32 = COLD + 4 - ANSWER;
 const WORD_ANSWER: u32 = 33;
@@ -59,6 +66,7 @@ pub(super) fn sload(c: &mut Code<'_>) {
 pub(super) fn fetch_slot(c: &mut Code<'_>) {
     let (gas, entry, cold) = (c.parameter(), c.parameter(), c.parameter());
     c.exchange_fixed(entry, REQUEST, ANSWER, 0, SLOT_ANSWER);
+    c.get(entry).i(0).store32(STATE);
     c.get(gas).get(cold).l(0).refresh(entry);
     c.get(entry).load32(COLD).i32_eqz().i32_eqz().i32_and().select().i64_sub();
 }
@@ -66,7 +74,7 @@ pub(super) fn fetch_slot(c: &mut Code<'_>) {
 /// SSTORE.
 pub(super) fn sstore(c: &mut Code<'_>) {
     let (gas, slot, value) = (c.parameter(), c.parameter_word(), c.parameter_word());
-    let [present_zero, value_zero, original_zero] = [c.int(), c.int(), c.int()];
+    let state = c.int();
     c.i(INPUT_AT).load32(offset::IS_STATIC as u32);
     c.get(gas).l(SENTRY).i64_le_s().i32_or().halt_if(|_| {});
     let entry = c.find(STORAGE, slot);
@@ -102,41 +110,52 @@ pub(super) fn sstore(c: &mut Code<'_>) {
     c.if_();
     c.get(gas).l(WARM).i64_sub().return_().end();
 
-    is_zero(c, ORIGINAL);
-    c.set(original_zero);
-    c.any(&value.0).i64_eqz().set(value_zero);
-    for limb in 0..4 {
-        c.get(entry).load64(VALUE + 8 * limb).get(entry).load64(ORIGINAL + 8 * limb).i64_xor();
-        if limb > 0 {
-            c.i64_or();
+    c.get(entry).load32(STATE).tee(state).i32_eqz().if_();
+    {
+        c.get(entry).i(KNOWN | CHANGED).i(KNOWN);
+        for limb in 0..4 {
+            c.get(entry).load64(VALUE + 8 * limb).get(entry).load64(ORIGINAL + 8 * limb).i64_xor();
+            if limb > 0 {
+                c.i64_or();
+            }
         }
+        c.l(0).i64_ne().select();
+        is_zero(c, ORIGINAL);
+        c.i(FROM_ZERO).i32_mul().i32_or().tee(state).store32(STATE);
     }
-    c.i64_eqz().if_();
+    c.end();
+    let set_state = |c: &mut Code<'_>| {
+        c.get(entry).get(state).i(CHANGED).i32_xor().store32(STATE);
+    };
+    c.get(state).i(CHANGED).i32_and().i32_eqz().if_();
     {
         // The first change in the transaction.
-        c.get(gas).l(SET).l(RESET).get(original_zero).select().i64_sub().set(gas);
-        c.get(value_zero).if_();
+        c.get(gas).l(SET).l(RESET).get(state).i(FROM_ZERO).i32_and().select().i64_sub().set(gas);
+        c.any(&value.0).i64_eqz().if_();
         refund(c, CLEARED);
         c.end();
+        set_state(c);
     }
     c.else_();
     {
         c.get(gas).l(WARM).i64_sub().set(gas);
-        c.get(original_zero).i32_eqz().if_();
+        c.get(state).i(FROM_ZERO).i32_and().i32_eqz().if_();
         {
             is_zero(c, VALUE);
-            c.tee(present_zero).if_();
+            c.if_();
             refund(c, -CLEARED);
             c.else_();
-            c.get(value_zero).if_();
+            c.any(&value.0).i64_eqz().if_();
             refund(c, CLEARED);
             c.end().end();
         }
         c.end();
         same(c, ORIGINAL);
         c.if_();
-        c.get_global(Global::Refund).l(SET - WARM).l(RESET - WARM).get(original_zero).select();
+        c.get_global(Global::Refund).l(SET - WARM).l(RESET - WARM);
+        c.get(state).i(FROM_ZERO).i32_and().select();
         c.i64_add().set_global(Global::Refund);
+        set_state(c);
         c.end();
     }
     c.end();
