@@ -11,12 +11,16 @@
 //! | message | travels as | tail |
 //! |---|---|---|
 //! | [`FrameInput`] | arguments of the first resume | blob hashes, 32 zero bytes, calldata |
-//! | [`Request`] | what `callback_into` yields; the last one is the module's result | see its variants |
+//! | [`Request`] | what `callback_into` yields, or the module's result | see its variants |
 //! | [`Answer`] | what the parent resumes with | see its variants |
 //!
 //! The module keeps the slots it has touched and defers its writes and logs to the next request that shows
 //! them to somebody else: a call, a create, the end. A revert or an exceptional halt sends none. After a call
 //! that was not static it forgets present values and keeps originals and warmth; after a static one, all.
+//!
+//! The last request of a frame is its result: [`Request::Done`] or [`Request::SelfDestruct`]. A module may return it, or
+//! yield it and so offer to run another frame of the same contract: the answer is the [`FrameInput`] of that one. Of
+//! the frame before nothing is left by then that could be observed. A module that is not resumed is closed.
 //!
 //! A frame that its parent ends is closed without an answer. A module that breaks this ends exceptionally.
 
@@ -25,7 +29,7 @@ use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 
 /// Version of everything on this page; a module refuses an input of any other.
-pub const FRAME_ABI_VERSION: u32 = 1;
+pub const FRAME_ABI_VERSION: u32 = 2;
 
 /// A word of the EVM: 256 bits in four limbs, the lowest first.
 pub type Word = [u64; 4];
@@ -283,7 +287,7 @@ pub enum Request {
         /// Bytes of init code in the tail.
         init_code_bytes: u32,
     },
-    /// SELFDESTRUCT, which ends the frame: the module's result. Tail: effects.
+    /// SELFDESTRUCT, which ends the frame: its result. Tail: effects.
     SelfDestruct {
         /// EVM gas left in the frame.
         gas_left: u64,
@@ -294,7 +298,7 @@ pub enum Request {
         /// Effects in the tail.
         effects: Effects,
     },
-    /// The end of the frame: the module's result. Tail: effects, then output.
+    /// The end of the frame: its result. Tail: effects, then output.
     Done {
         /// How it ended.
         halt: Halt,

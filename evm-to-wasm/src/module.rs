@@ -116,7 +116,8 @@ fn lower_all(blocks: &Blocks<'_>, seed: Seed) -> Lowered {
         let flow = Flow::new(blocks, &mut graph, &weights, limits);
         let ir = build(blocks, &graph, &flow, seed);
         let ids = number(&graph, &flow);
-        let mut needed: BTreeSet<Function> = [Function::Enter, Function::Halt].into();
+        let mut needed: BTreeSet<Function> =
+            [Function::Enter, Function::Next, Function::Halt].into();
         let last = limits.weight < 2_000;
         let bytes_max = if last { usize::MAX } else { BODY_BYTES_MAX };
         let parts = lower(&graph, &flow, &ir, &ids, bytes_max, &mut needed);
@@ -219,10 +220,10 @@ fn assemble(
     let run_index = landing_index + landings.len() as u32;
     functions.function(types.index(&[], &[]));
     let enter = linked.index(Function::Enter);
-    let halt = linked.index(Function::Halt);
+    let [next, halt] = [Function::Next, Function::Halt].map(|function| linked.index(function));
     // A contract that begins with a run of JUMPDESTs pays for those before its first block.
     let sled = blocks.target(0).map_or(0, |target| target.gas);
-    code.raw(&run(lowered, first_part, enter, halt, sled));
+    code.raw(&run(lowered, first_part, [enter, next, halt], sled));
 
     let report = report(blocks, lowered, runtime_bytes, code.byte_len());
     let mut module = Module::new();
@@ -267,8 +268,8 @@ fn assemble(
     Compiled { wasm, report }
 }
 
-/// The body of `run`: enters the frame, then calls part after part.
-fn run(lowered: &Lowered, first_part: u32, enter: u32, halt: u32, sled: u32) -> Vec<u8> {
+/// The body of `run`: enters a frame, then calls part after part, and so on with the next frame.
+fn run(lowered: &Lowered, first_part: u32, [enter, next, halt]: [u32; 3], sled: u32) -> Vec<u8> {
     let mut bytes = Vec::new();
     let locals: [(u32, ValType); 3] = [(1, ValType::I32), (1, ValType::I64), (1, ValType::I32)];
     locals.len().encode(&mut bytes);
@@ -285,35 +286,37 @@ fn run(lowered: &Lowered, first_part: u32, enter: u32, halt: u32, sled: u32) -> 
         }
     }
     let mut sink = Sink::new(&mut bytes);
-    sink.call(enter).local_tee(1).i64_const(0).i64_lt_s().if_(BlockType::Empty);
-    sink.call(halt).return_().end();
+    sink.call(enter).local_set(1).loop_(BlockType::Empty);
+    sink.local_get(1).i64_const(0).i64_lt_s().if_(BlockType::Empty).call(halt).else_();
     if sled > 0 {
         sink.local_get(1).i64_const(i64::from(sled)).i64_sub().local_set(1);
     }
     // The entry of the contract is the first node of the first part.
     sink.i32_const(lowered.ids.first().copied().unwrap_or(0) as i32).local_set(0);
+    sink.i32_const(0).local_set(2);
     let call = |sink: &mut Sink<'_>, part: usize| {
         sink.local_get(0).local_get(1).local_get(2).call(first_part + part as u32);
         sink.local_set(2).local_set(1).local_set(0);
     };
     if lowered.parts.len() == 1 {
         call(&mut sink, 0);
-        sink.end();
-        return bytes;
-    }
-    sink.loop_(BlockType::Empty);
-    for part in (1..lowered.parts.len()).rev() {
-        if firsts[part] == u32::MAX {
-            continue;
+    } else {
+        sink.loop_(BlockType::Empty);
+        for part in (1..lowered.parts.len()).rev() {
+            if firsts[part] == u32::MAX {
+                continue;
+            }
+            sink.local_get(0).i32_const(firsts[part] as i32).i32_ge_s().if_(BlockType::Empty);
+            call(&mut sink, part);
+            sink.br(1).end();
         }
-        sink.local_get(0).i32_const(firsts[part] as i32).i32_ge_s().if_(BlockType::Empty);
-        call(&mut sink, part);
+        sink.local_get(0).i32_const(0).i32_ge_s().if_(BlockType::Empty);
+        call(&mut sink, 0);
         sink.br(1).end();
+        sink.end();
     }
-    sink.local_get(0).i32_const(0).i32_ge_s().if_(BlockType::Empty);
-    call(&mut sink, 0);
-    sink.br(1).end();
-    sink.end().end();
+    sink.end();
+    sink.call(next).local_set(1).br_if(0).end().end();
     bytes
 }
 

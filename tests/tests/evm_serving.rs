@@ -158,7 +158,10 @@ fn a_module_that_breaks_the_abi_halts_its_frame() {
     let bad = [
         ("no message", module(&[b"\xff".to_vec()])),
         ("nothing at all", module(&[Vec::new()])),
-        ("a result that is yielded", module(&[success(1), success(1)])),
+        (
+            "a yielded result with a long tail",
+            module(&[done(Halt::Success, 1, none, b"x", 0), success(1)]),
+        ),
         ("a request that is returned", module(&[bytes(&Request::SLoad { slot: [0; 4] }, &[])])),
         ("a short tail", module(&[done(Halt::Success, 1, write, &word(1), 0)])),
         ("a long tail", module(&[done(Halt::Success, 1, none, b"x", 0)])),
@@ -174,6 +177,16 @@ fn a_module_that_breaks_the_abi_halts_its_frame() {
         assert_eq!(result(&ran).tx_gas_used(), GAS, "{what}");
         assert!(ran.changes[&contract()].storage.is_empty(), "{what}");
     }
+}
+
+#[test]
+fn a_result_may_be_yielded() {
+    let end = |gas_left| done(Halt::Success, gas_left, Effects::default(), b"ih", 2);
+    let ran = run(&module(&[end(3), end(1)]));
+    assert_eq!(ran.counts.faults, Vec::<String>::new());
+    assert_eq!((ran.counts.compiled_frames, ran.counts.yields), (1, 0));
+    assert_eq!(result(&ran).output().unwrap().as_ref(), b"hi");
+    assert_eq!(result(&ran).tx_gas_used(), GAS - 3);
 }
 
 #[test]

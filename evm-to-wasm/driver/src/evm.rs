@@ -9,6 +9,7 @@ use evm_parent::{Begun, FRAME_GAS_MAX, FrameFault, ModuleSource, ParentEvm, fork
 use revm::context::result::{EVMError, ExecutionResult, InvalidTransaction};
 use revm::context::{ContextSetters, TxEnv};
 use revm::database_interface::Database;
+use revm::handler::instructions::EthInstructions;
 use revm::handler::{EthFrame, EthPrecompiles, Handler, MainnetHandler};
 use revm::interpreter::Interpreter;
 use revm::interpreter::interpreter::EthInterpreter;
@@ -24,6 +25,8 @@ pub struct CompiledEvm<DB: Database> {
 struct SessionModules {
     modules: Option<Rc<Modules>>,
     session: Option<Rc<Session>>,
+    /// Modules that wait for another frame.
+    waiting: Vec<Speaker>,
     counts: Counts,
 }
 
@@ -34,8 +37,14 @@ impl<DB: Database> CompiledEvm<DB> {
     /// An EVM over a context. Without modules everything is interpreted.
     pub fn new(context: EthContext<DB>, modules: Option<Rc<Modules>>) -> Self {
         let precompiles = EthPrecompiles::new(context.cfg.spec);
-        let source = SessionModules { modules, session: None, counts: Counts::default() };
-        Self { inner: ParentEvm::new(context, precompiles, source, Self::FRAMES) }
+        let source = SessionModules {
+            modules,
+            session: None,
+            waiting: Vec::new(),
+            counts: Counts::default(),
+        };
+        let instructions = EthInstructions::new_mainnet_with_spec(context.cfg.spec);
+        Self { inner: ParentEvm::new(context, instructions, precompiles, source, Self::FRAMES) }
     }
 
     /// Runs a transaction; what it changes stays in the journal.
@@ -88,7 +97,11 @@ impl<DB: Database> CompiledEvm<DB> {
 }
 
 impl SessionModules {
+    /// Modules that wait, at most: together with 1,025 frames they are as many as the host lets live.
+    const WAITING_MAX: usize = 64;
+
     fn end(&mut self) {
+        self.waiting.clear();
         if let Some(session) = self.session.take() {
             let burnt = Modules::SESSION_GAS.saturating_sub(session.gas_left());
             self.counts.host_gas = self.counts.host_gas.saturating_add(burnt);
@@ -124,11 +137,21 @@ impl ModuleSource for SessionModules {
         let code = interpreter.bytecode.original_byte_slice();
         let module = modules.module(code_hash, fork, code).map_err(|fault| fault.to_string())?;
         let Some(module) = module else { return Ok(Begun::Interpreter) };
+        let waits = |speaker: &Speaker| speaker.speaks_for(&module.namespace);
+        if let Some(place) = self.waiting.iter().position(waits) {
+            return Ok(Begun::Module(self.waiting.swap_remove(place)));
+        }
         modules.note_opened(&module);
         match Speaker::open(session, modules, &module.namespace) {
             Ok(speaker) => Ok(Begun::Module(speaker)),
             Err(SessionError::Host(fault)) => Err(fault.to_string()),
             Err(error) => Ok(Begun::Refused(refused(&error))),
+        }
+    }
+
+    fn give_back(&mut self, module: Speaker, _: u64) {
+        if self.waiting.len() < Self::WAITING_MAX {
+            self.waiting.push(module);
         }
     }
 

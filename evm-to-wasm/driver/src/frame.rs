@@ -11,8 +11,8 @@ use revm::primitives::hardfork::SpecId;
 
 /// Who speaks for a frame.
 pub(crate) enum Speaker {
-    /// A module.
-    Module(Live),
+    /// A module, and where it is.
+    Module(Live, Namespace),
     /// revm's interpreter.
     Reference(Box<ReferenceModule>),
 }
@@ -25,7 +25,13 @@ impl Speaker {
         namespace: &Namespace,
     ) -> Result<Self, SessionError> {
         // Gas 0 is all that the session has.
-        Ok(Self::Module(session.open(namespace, METHOD, 0, modules.grants())?))
+        let live = session.open(namespace, METHOD, 0, modules.grants())?;
+        Ok(Self::Module(live, namespace.clone()))
+    }
+
+    /// Whether this is the module of a namespace.
+    pub(crate) fn speaks_for(&self, namespace: &Namespace) -> bool {
+        matches!(self, Self::Module(_, own) if own == namespace)
     }
 
     /// A frame without a module, for which revm's interpreter speaks.
@@ -35,7 +41,7 @@ impl Speaker {
 
     /// Starts the module with an input and lets nothing come of it.
     pub(crate) fn run_dry(mut self, input: Vec<u8>) -> Result<(), HostFault> {
-        match self.resume(input) {
+        match self.resume(&input, &mut Vec::new()) {
             Err(fault) => Err(HostFault::Bug(fault)),
             Ok(_) => Ok(()),
         }
@@ -43,29 +49,33 @@ impl Speaker {
 }
 
 impl LiveModule for Speaker {
-    type Bytes = Vec<u8>;
-
-    fn resume(&mut self, bytes: Vec<u8>) -> Result<Progress<Vec<u8>>, String> {
-        match self {
-            Self::Module(live) => match live.resume(bytes) {
-                Ok(HostProgress::Yielded(bytes)) => Ok(Progress::Yielded(bytes)),
-                Ok(HostProgress::Done(bytes)) => Ok(Progress::Done(bytes)),
+    fn resume(&mut self, bytes: &[u8], said: &mut Vec<u8>) -> Result<Progress, String> {
+        let (progress, bytes) = match self {
+            Self::Module(live, _) => match live.resume(bytes.to_vec()) {
+                Ok(HostProgress::Yielded(bytes)) => (Progress::Yielded, bytes),
+                Ok(HostProgress::Done(bytes)) => (Progress::Done, bytes),
                 Ok(HostProgress::Failed(error)) => {
-                    Ok(Progress::Failed(FrameFault::Failed { reason: error.to_string() }))
+                    let fault = FrameFault::Failed { reason: error.to_string() };
+                    return Ok(Progress::Failed(fault));
                 }
-                Err(SessionError::Host(fault)) => Err(fault.to_string()),
-                Err(error) => Ok(Progress::Failed(refused(&error))),
+                Err(SessionError::Host(fault)) => return Err(fault.to_string()),
+                Err(error) => return Ok(Progress::Failed(refused(&error))),
             },
-            Self::Reference(module) => Ok(match module.resume(&bytes) {
-                Ok(Said::Yielded(bytes)) => Progress::Yielded(bytes),
-                Ok(Said::Done(bytes)) => Progress::Done(bytes),
-                Err(error) => Progress::Failed(FrameFault::Failed { reason: error.to_string() }),
-            }),
-        }
+            Self::Reference(module) => match module.resume(bytes) {
+                Ok(Said::Yielded(bytes)) => (Progress::Yielded, bytes),
+                Ok(Said::Done(bytes)) => (Progress::Done, bytes),
+                Err(error) => {
+                    let fault = FrameFault::Failed { reason: error.to_string() };
+                    return Ok(Progress::Failed(fault));
+                }
+            },
+        };
+        *said = bytes;
+        Ok(progress)
     }
 
     fn is_compiled(&self) -> bool {
-        matches!(self, Self::Module(_))
+        matches!(self, Self::Module(..))
     }
 }
 

@@ -3,12 +3,17 @@
 //! Everything here is read from bytes that a module chose: a length that does not fit is a fault of the frame.
 
 use crate::fault::{FrameFault, Malformed};
-use evm_to_wasm::abi::{Effects, LogHead, Request, backwards};
-use revm::interpreter::Host;
-use revm::primitives::{Address, B256, Bytes, Log, LogData, U256};
+use crate::serve::EthContext;
+use crate::wire::{backwards, hash_at, word_at};
+use alloc::vec::Vec;
+use evm_to_wasm::abi::{Effects, LogHead, Request};
+use revm::context_interface::JournalTr;
+use revm::database_interface::Database;
+use revm::primitives::{Address, Bytes, Log, LogData, U256};
 
-/// Bytes of a slot and its value.
-const WRITE_BYTES: usize = 64;
+/// Tag of [`Request::SLoad`], and its size.
+const SLOAD_TAG: u8 = 0;
+const SLOAD_BYTES: usize = 33;
 
 /// Topics of a log, at most.
 const TOPICS_MAX: u32 = 4;
@@ -32,6 +37,15 @@ impl<'a> Tail<'a> {
         FrameFault::Malformed { bytes: self.message_bytes, reason }
     }
 
+    fn take_word(&mut self) -> Result<&'a [u8; 32], FrameFault> {
+        let Some((taken, rest)) = self.rest.split_first_chunk() else {
+            let missing = 32 - self.rest.len();
+            return Err(self.malformed(Malformed::TailShort { missing }));
+        };
+        self.rest = rest;
+        Ok(taken)
+    }
+
     fn take(&mut self, bytes: usize) -> Result<&'a [u8], FrameFault> {
         let Some((taken, rest)) = self.rest.split_at_checked(bytes) else {
             let missing = bytes - self.rest.len();
@@ -40,6 +54,13 @@ impl<'a> Tail<'a> {
         self.rest = rest;
         Ok(taken)
     }
+}
+
+/// The slot that a module asks for, if that is what it yielded: by far the most frequent request.
+pub(crate) fn asked_slot(bytes: &[u8]) -> Option<U256> {
+    let bytes: &[u8; SLOAD_BYTES] = bytes.try_into().ok()?;
+    let (&tag, slot) = bytes.split_first()?;
+    (tag == SLOAD_TAG).then(|| slot.first_chunk().map(word_at)).flatten()
 }
 
 impl<'a> Message<'a> {
@@ -62,34 +83,44 @@ impl<'a> Message<'a> {
     /// Writes the effects of `address` into the journal and gives the payload behind them.
     ///
     /// In a static frame there may be none: the module should have halted.
-    pub(crate) fn flush(
+    pub(crate) fn flush<DB: Database>(
         mut self,
         effects: &Effects,
         payload_bytes: u32,
         address: Address,
         is_static: bool,
-        host: &mut impl Host,
+        host: &mut EthContext<DB>,
     ) -> Result<Flushed, FrameFault> {
         let writes = [effects.storage_writes, effects.transient_writes, effects.logs];
         if is_static && writes.iter().any(|count| *count != 0) {
             return Err(FrameFault::out_of_place(&self.request, "a static frame has no effects"));
         }
+        let journal = &mut host.journaled_state;
         for _ in 0..effects.logs {
             let log = self.log(address)?;
-            host.log(log);
+            journal.log(log);
         }
-        let mut database_failed = false;
-        for _ in 0..effects.storage_writes {
-            let (slot, value) = self.write()?;
-            database_failed |= host.sstore(address, slot, value).is_none();
+        if effects.storage_writes > 0 {
+            // The account of a frame that runs is there.
+            let account = journal.inner.get_account_mut(&mut journal.database, address);
+            let Some(mut account) = account else { return Ok(Flushed::failed()) };
+            for _ in 0..effects.storage_writes {
+                let (slot, value) = self.write()?;
+                if let Err(error) = account.sstore_concrete_error(slot, value, false) {
+                    if let (_, Some(error)) = error.into_parts() {
+                        host.error = Err(error.into());
+                    }
+                    return Ok(Flushed::failed());
+                }
+            }
         }
         for _ in 0..effects.transient_writes {
             let (slot, value) = self.write()?;
-            host.tstore(address, slot, value);
+            host.journaled_state.tstore(address, slot, value);
         }
         let payload = Bytes::from(backwards(self.tail.take(payload_bytes as usize)?));
         self.end()?;
-        Ok(Flushed { payload, database_failed })
+        Ok(Flushed { payload, database_failed: false })
     }
 
     fn end(&self) -> Result<(), FrameFault> {
@@ -100,9 +131,7 @@ impl<'a> Message<'a> {
     }
 
     fn write(&mut self) -> Result<(U256, U256), FrameFault> {
-        let bytes = self.tail.take(WRITE_BYTES)?;
-        let (slot, value) = bytes.split_at(WRITE_BYTES / 2);
-        Ok((U256::from_le_slice(slot), U256::from_le_slice(value)))
+        Ok((word_at(self.tail.take_word()?), word_at(self.tail.take_word()?)))
     }
 
     fn log(&mut self, address: Address) -> Result<Log, FrameFault> {
@@ -113,9 +142,10 @@ impl<'a> Message<'a> {
         if head.topics > TOPICS_MAX {
             return Err(self.tail.malformed(Malformed::Topics { topics: head.topics }));
         }
-        let topics = self.tail.take(head.topics as usize * 32)?;
-        let topics = topics.chunks_exact(32).map(|topic| B256::from(U256::from_le_slice(topic)));
-        let topics = topics.collect();
+        let mut topics = Vec::with_capacity(head.topics as usize);
+        for _ in 0..head.topics {
+            topics.push(hash_at(self.tail.take_word()?));
+        }
         let data = Bytes::from(backwards(self.tail.take(head.data_bytes as usize)?));
         Ok(Log { address, data: LogData::new_unchecked(topics, data) })
     }
@@ -128,4 +158,11 @@ pub(crate) struct Flushed {
     pub(crate) payload: Bytes,
     /// The database failed; the journal knows why.
     pub(crate) database_failed: bool,
+}
+
+impl Flushed {
+    /// Nothing of use, because the database failed.
+    fn failed() -> Self {
+        Self { payload: Bytes::new(), database_failed: true }
+    }
 }

@@ -3,7 +3,7 @@
 //! Everything is delegated to an inner [`Evm`] but [`EvmTr::frame_run`]. The modules of live frames are in a vector
 //! beside revm's frame stack, at the index that the frame has there.
 
-use crate::frame::{Environment, LiveFrame, Went, failed};
+use crate::frame::{Buffers, Environment, LiveFrame, Went};
 use crate::serve::{EthContext, Parent};
 use crate::source::{Begun, LiveModule, ModuleSource};
 use alloc::string::String;
@@ -12,23 +12,19 @@ use revm::context::{ContextTr, Evm, FrameStack, JournalTr};
 use revm::context_interface::context::ContextError;
 use revm::database_interface::Database;
 use revm::handler::evm::{ContextDbError, FrameInitResult, FrameTr};
-use revm::handler::instructions::EthInstructions;
+use revm::handler::instructions::{EthInstructions, InstructionProvider};
 use revm::handler::{EthFrame, EvmTr, FrameInitOrResult, PrecompileProvider};
 use revm::interpreter::interpreter::EthInterpreter;
 use revm::interpreter::{InterpreterAction, InterpreterResult};
 use revm::state::EvmState;
 
-type InnerEvm<DB, P> = Evm<
-    EthContext<DB>,
-    (),
-    EthInstructions<EthInterpreter, EthContext<DB>>,
-    P,
-    EthFrame<EthInterpreter>,
->;
-
 /// An EVM whose frames run as modules where there are some.
-pub struct ParentEvm<DB: Database, P, S: ModuleSource> {
-    inner: InnerEvm<DB, P>,
+pub struct ParentEvm<DB, P, S, I = EthInstructions<EthInterpreter, EthContext<DB>>>
+where
+    DB: Database,
+    S: ModuleSource,
+{
+    inner: Evm<EthContext<DB>, (), I, P, EthFrame<EthInterpreter>>,
     frames: Frames<S>,
 }
 
@@ -47,6 +43,7 @@ pub struct Tally {
 struct Frames<S: ModuleSource> {
     source: S,
     environment: Option<Environment>,
+    buffers: Buffers,
     slots: Vec<Slot<S::Live>>,
     tally: Tally,
 }
@@ -58,24 +55,35 @@ enum Slot<L> {
     Compiled(LiveFrame<L>),
 }
 
-impl<DB: Database, P, S: ModuleSource> ParentEvm<DB, P, S> {
-    /// An EVM over a context, with precompiles and a source of modules. Room for so many frames is made at once; there may
-    /// be more.
-    pub fn new(context: EthContext<DB>, precompiles: P, source: S, frames: usize) -> Self {
-        let spec = context.cfg.spec;
+impl<DB: Database, P, S: ModuleSource, I> ParentEvm<DB, P, S, I> {
+    /// An EVM over a context, with instructions for frames that are interpreted, precompiles and a source of modules. So
+    /// many frames are made at once; there may be more.
+    pub fn new(
+        context: EthContext<DB>,
+        instructions: I,
+        precompiles: P,
+        source: S,
+        frames: usize,
+    ) -> Self {
         let inner = Evm {
             ctx: context,
             inspector: (),
-            instruction: EthInstructions::new_mainnet_with_spec(spec),
+            instruction: instructions,
             precompiles,
             frame_stack: FrameStack::new_prealloc(frames),
         };
-        let running =
-            Frames { source, environment: None, slots: Vec::new(), tally: Tally::default() };
+        let running = Frames {
+            source,
+            environment: None,
+            buffers: Buffers::default(),
+            slots: Vec::new(),
+            tally: Tally::default(),
+        };
         Self { inner, frames: running }
     }
 
-    /// Closes what is left of a transaction's modules. To be called after each transaction, however it ended.
+    /// Closes what is left of a transaction's frames. To be called before the next one, however this one ended; the source
+    /// has its own to close.
     pub fn end_transaction(&mut self) {
         self.frames.slots.clear();
         self.frames.environment = None;
@@ -100,25 +108,29 @@ impl<DB: Database, P, S: ModuleSource> ParentEvm<DB, P, S> {
     pub fn source(&mut self) -> &mut S {
         &mut self.frames.source
     }
-
-    /// The instructions of frames that are interpreted.
-    pub fn instructions(&mut self) -> &mut EthInstructions<EthInterpreter, EthContext<DB>> {
-        &mut self.inner.instruction
-    }
 }
 
 impl<S: ModuleSource> Frames<S> {
-    /// Runs the frame on top by its module; `None` if it is to be interpreted.
+    /// Runs the frame on top by its module; what it comes to, `None` if it is to be interpreted.
     fn run<DB: Database>(
         &mut self,
         index: usize,
-        parent: &mut Parent<'_, DB>,
+        frame: &mut EthFrame<EthInterpreter>,
+        context: &mut EthContext<DB>,
     ) -> Result<Option<InterpreterAction>, String> {
         while self.slots.len() <= index {
             self.slots.push(Slot::New);
         }
         let Some(slot) = self.slots.get_mut(index) else { return Ok(None) };
         let tally = &mut self.tally;
+        let Buffers { answer, said } = &mut self.buffers;
+        let mut parent = Parent {
+            interpreter: &mut frame.interpreter,
+            host: context,
+            code_bytes: S::code_bytes,
+            answer,
+            action: None,
+        };
         if matches!(slot, Slot::New) {
             *slot = match self.source.begin(parent.interpreter)? {
                 Begun::Module(module) => {
@@ -127,7 +139,7 @@ impl<S: ModuleSource> Frames<S> {
                     } else {
                         tally.interpreted_frames += 1;
                     }
-                    Slot::Compiled(LiveFrame::new(module))
+                    Slot::Compiled(LiveFrame::new(module, parent.interpreter.gas.remaining()))
                 }
                 Begun::Interpreter => {
                     tally.interpreted_frames += 1;
@@ -136,19 +148,27 @@ impl<S: ModuleSource> Frames<S> {
                 Begun::Refused(fault) => {
                     tally.compiled_frames += 1;
                     self.source.fault(&fault);
-                    return Ok(Some(failed(parent)));
+                    parent.failed();
+                    return Ok(parent.action);
                 }
             };
         }
         let Slot::Compiled(frame) = slot else { return Ok(None) };
         let environment = self.environment.get_or_insert_with(|| Environment::of(parent.host));
-        match frame.run(parent, environment, &mut tally.yields)? {
-            Went::On(action) => Ok(Some(action)),
+        match frame.run(&mut parent, environment, said, &mut tally.yields)? {
+            Went::On => {}
+            Went::Finished => {
+                if let Slot::Compiled(frame) = core::mem::replace(slot, Slot::New) {
+                    let (module, gas_spent) = frame.into_module(parent.interpreter);
+                    self.source.give_back(module, gas_spent);
+                }
+            }
             Went::Wrong(fault) => {
                 self.source.fault(&fault);
-                Ok(Some(failed(parent)))
+                parent.failed();
             }
         }
+        Ok(parent.action)
     }
 
     /// Forgets frames that revm has popped: whatever ended them, their modules are closed here.
@@ -157,14 +177,15 @@ impl<S: ModuleSource> Frames<S> {
     }
 }
 
-impl<DB, P, S> EvmTr for ParentEvm<DB, P, S>
+impl<DB, P, S, I> EvmTr for ParentEvm<DB, P, S, I>
 where
     DB: Database,
+    I: InstructionProvider<Context = EthContext<DB>, InterpreterTypes = EthInterpreter>,
     P: PrecompileProvider<EthContext<DB>, Output = InterpreterResult>,
     S: ModuleSource,
 {
     type Context = EthContext<DB>;
-    type Instructions = EthInstructions<EthInterpreter, EthContext<DB>>;
+    type Instructions = I;
     type Precompiles = P;
     type Frame = EthFrame<EthInterpreter>;
 
@@ -199,12 +220,7 @@ where
             return self.inner.frame_run();
         };
         let frame = self.inner.frame_stack.get();
-        let mut parent = Parent {
-            interpreter: &mut frame.interpreter,
-            host: &mut self.inner.ctx,
-            code_bytes: S::code_bytes,
-        };
-        let ran = self.frames.run(index, &mut parent);
+        let ran = self.frames.run(index, frame, &mut self.inner.ctx);
         match ran.map_err(ContextError::Custom)? {
             None => self.inner.frame_run(),
             Some(action) => {

@@ -3,32 +3,32 @@
 use crate::fault::FrameFault;
 use crate::serve::{EthContext, Parent, Served};
 use crate::source::{LiveModule, Progress};
-use crate::wire::{message, to_address, to_word};
+use crate::wire::{address_to_bytes, encode, message, push_backwards, to_word, word_to_bytes};
 use alloc::string::String;
 use alloc::vec::Vec;
-use evm_to_wasm::abi::{
-    self, Answer, BlockEnvironment, CALLDATA_PADDING, FRAME_ABI_VERSION, FrameInput,
-    TransactionEnvironment,
-};
+use evm_to_wasm::abi::{Answer, CALLDATA_PADDING, FRAME_ABI_VERSION, FrameInput, offset};
 use revm::context_interface::{ContextTr, Transaction};
 use revm::database_interface::Database;
 use revm::interpreter::interpreter::EthInterpreter;
-use revm::interpreter::{
-    FrameInput as RevmFrameInput, Host, InstructionResult, Interpreter, InterpreterAction,
-};
-use revm::primitives::{Bytes, U256};
+use revm::interpreter::{Host, Interpreter};
+use revm::primitives::U256;
 
 /// Gas of a frame, at most: the ABI's gas is below 2^63.
 pub const FRAME_GAS_MAX: u64 = i64::MAX as u64;
 
-/// What every frame of a transaction is told alike.
+/// The input of a frame, of which every frame of a transaction has the most part alike: it is made once.
 #[derive(Clone, Debug)]
 pub(crate) struct Environment {
-    block: BlockEnvironment,
-    transaction: TransactionEnvironment,
-    blob_hashes: u32,
-    /// Blob hashes, and the padding before calldata.
-    words: Vec<u8>,
+    message: Vec<u8>,
+    /// Bytes of the head, the blob hashes, and the padding before calldata.
+    before_calldata: usize,
+}
+
+/// Bytes to and from modules. One of each will do: they are read before the next ones are written.
+#[derive(Debug, Default)]
+pub(crate) struct Buffers {
+    pub(crate) answer: Vec<u8>,
+    pub(crate) said: Vec<u8>,
 }
 
 /// A frame that has begun.
@@ -36,13 +36,17 @@ pub(crate) struct Environment {
 pub(crate) struct LiveFrame<L> {
     module: L,
     waits_for: Waiting,
+    /// Gas that it began with.
+    gas: u64,
 }
 
 /// How a frame went on.
 #[derive(Debug)]
 pub(crate) enum Went {
-    /// revm has to act.
-    On(InterpreterAction),
+    /// revm has to act ([`Parent::action`]).
+    On,
+    /// The same: the frame has ended, and its module offers to run another.
+    Finished,
     /// Its module is at fault.
     Wrong(FrameFault),
 }
@@ -56,55 +60,72 @@ enum Waiting {
 }
 
 impl Environment {
+    /// Room for the input of most frames.
+    const USUAL_BYTES: usize = 1_024;
+
     /// What a context tells of its block and its transaction.
     pub(crate) fn of<DB: Database>(context: &EthContext<DB>) -> Self {
         // Chain ids and gas limits of blocks are numbers of 64 bits in revm.
         let small = |value: U256| u64::try_from(value).unwrap_or(u64::MAX);
         let prevrandao = context.prevrandao().unwrap_or_else(|| context.difficulty());
-        let block = BlockEnvironment {
-            number: to_word(context.block_number()),
-            timestamp: to_word(context.timestamp()),
-            prevrandao: to_word(prevrandao),
-            base_fee: to_word(context.basefee()),
-            blob_base_fee: to_word(context.blob_gasprice()),
-            gas_limit: small(context.gas_limit()),
-            chain_id: small(context.chain_id()),
-            coinbase: to_address(context.beneficiary()),
-        };
-        let transaction = TransactionEnvironment {
-            gas_price: to_word(context.effective_gas_price()),
-            origin: to_address(Host::caller(context)),
-        };
         let hashes = context.tx().blob_versioned_hashes();
-        let words = hashes.iter().flat_map(|hash| abi::word(hash.0));
-        let mut hashes: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
-        let blob_hashes = u32::try_from(hashes.len() / 32).unwrap_or(u32::MAX);
-        hashes.extend([0; CALLDATA_PADDING]);
-        Self { block, transaction, blob_hashes, words: hashes }
+        let blob_hashes = u32::try_from(hashes.len()).unwrap_or(u32::MAX);
+        let mut head = [0; offset::TAIL];
+        put(&mut head, offset::VERSION, FRAME_ABI_VERSION.to_le_bytes());
+        for (at, word) in [
+            (offset::BLOCK_NUMBER, context.block_number()),
+            (offset::BLOCK_TIMESTAMP, context.timestamp()),
+            (offset::BLOCK_PREVRANDAO, prevrandao),
+            (offset::BLOCK_BASE_FEE, context.basefee()),
+            (offset::BLOCK_BLOB_BASE_FEE, context.blob_gasprice()),
+            (offset::TRANSACTION_GAS_PRICE, context.effective_gas_price()),
+        ] {
+            put(&mut head, at, word_to_bytes(word));
+        }
+        put(&mut head, offset::BLOCK_GAS_LIMIT, small(context.gas_limit()).to_le_bytes());
+        put(&mut head, offset::BLOCK_CHAIN_ID, small(context.chain_id()).to_le_bytes());
+        put(&mut head, offset::BLOCK_COINBASE, address_to_bytes(context.beneficiary()));
+        put(&mut head, offset::TRANSACTION_ORIGIN, address_to_bytes(Host::caller(context)));
+        put(&mut head, offset::BLOB_HASHES, blob_hashes.to_le_bytes());
+        let mut message = Vec::with_capacity(Self::USUAL_BYTES);
+        message.extend_from_slice(&head);
+        for hash in hashes {
+            push_backwards(&mut message, hash.as_slice());
+        }
+        message.extend_from_slice(&[0; CALLDATA_PADDING]);
+        Self { before_calldata: message.len(), message }
     }
 
     /// The first message to a frame.
     fn input<DB: Database>(
-        &self,
+        &mut self,
         interpreter: &Interpreter<EthInterpreter>,
         context: &EthContext<DB>,
-    ) -> Vec<u8> {
+    ) -> &[u8] {
         let input = &interpreter.input;
         let calldata = input.input.as_bytes(context);
-        let head = FrameInput {
-            version: FRAME_ABI_VERSION,
-            is_static: u32::from(interpreter.runtime_flag.is_static),
-            gas: interpreter.gas.remaining(),
-            value: to_word(input.call_value),
-            block: self.block,
-            transaction: self.transaction,
-            address: to_address(input.target_address),
-            caller: to_address(input.caller_address),
-            blob_hashes: self.blob_hashes,
-            calldata_bytes: u32::try_from(calldata.len()).unwrap_or(u32::MAX),
-        };
-        message(&head, &self.words, &calldata)
+        self.message.truncate(self.before_calldata);
+        push_backwards(&mut self.message, &calldata);
+        if let Some(head) = self.message.first_chunk_mut::<{ offset::TAIL }>() {
+            put(
+                head,
+                offset::IS_STATIC,
+                u32::from(interpreter.runtime_flag.is_static).to_le_bytes(),
+            );
+            put(head, offset::GAS, interpreter.gas.remaining().to_le_bytes());
+            put(head, offset::VALUE, word_to_bytes(input.call_value));
+            put(head, offset::ADDRESS, address_to_bytes(input.target_address));
+            put(head, offset::CALLER, address_to_bytes(input.caller_address));
+            let calldata_bytes = u32::try_from(calldata.len()).unwrap_or(u32::MAX);
+            put(head, offset::CALLDATA_BYTES, calldata_bytes.to_le_bytes());
+        }
+        &self.message
     }
+}
+
+/// Writes a field of the head of an input.
+fn put<const N: usize>(head: &mut [u8; offset::TAIL], at: usize, field: [u8; N]) {
+    head[at..at + N].copy_from_slice(&field);
 }
 
 /// The input of a frame without gas and without anything else.
@@ -115,9 +136,14 @@ pub fn input_without_gas() -> Vec<u8> {
 }
 
 impl<L: LiveModule> LiveFrame<L> {
-    /// A frame whose module has been opened; nothing of it has run.
-    pub(crate) fn new(module: L) -> Self {
-        Self { module, waits_for: Waiting::Input }
+    /// A frame of which nothing has run, and the module that is to run it.
+    pub(crate) fn new(module: L, gas: u64) -> Self {
+        Self { module, waits_for: Waiting::Input, gas }
+    }
+
+    /// The module of a frame that has finished, and the gas that the frame has used.
+    pub(crate) fn into_module(self, interpreter: &Interpreter<EthInterpreter>) -> (L, u64) {
+        (self.module, self.gas.saturating_sub(interpreter.gas.remaining()))
     }
 
     /// Runs the frame until it wants another one to run or ends, and counts its yields.
@@ -127,66 +153,71 @@ impl<L: LiveModule> LiveFrame<L> {
     pub(crate) fn run<DB: Database>(
         &mut self,
         parent: &mut Parent<'_, DB>,
-        environment: &Environment,
+        environment: &mut Environment,
+        said: &mut Vec<u8>,
         yields: &mut u64,
     ) -> Result<Went, String> {
-        let mut bytes = match self.waits_for {
-            Waiting::Input => environment.input(parent.interpreter, parent.host),
-            Waiting::Call => message_of_call(parent.interpreter),
-            Waiting::Create => message_of_create(parent.interpreter),
+        let mut progress = match self.waits_for {
+            Waiting::Input => {
+                let input = environment.input(parent.interpreter, parent.host);
+                self.module.resume(input, said)?
+            }
+            Waiting::Call => {
+                answer_of_call(parent.interpreter, parent.answer);
+                self.module.resume(parent.answer, said)?
+            }
+            Waiting::Create => {
+                answer_of_create(parent.interpreter, parent.answer);
+                self.module.resume(parent.answer, said)?
+            }
         };
         loop {
-            let served = match self.module.resume(bytes)? {
-                Progress::Yielded(request) => {
-                    *yields += 1;
-                    parent.yielded(request.as_ref())
+            let served = match progress {
+                Progress::Yielded => {
+                    let served = parent.yielded(said);
+                    // A result asks for nothing.
+                    *yields += u64::from(!matches!(served, Ok(Served::Finished)));
+                    served
                 }
-                Progress::Done(result) => parent.returned(result.as_ref()).map(Served::End),
+                Progress::Done => parent.returned(said).map(|()| Served::End),
                 Progress::Failed(fault) => Err(fault),
             };
             match served {
-                Ok(Served::Answer(answer)) => bytes = answer,
-                Ok(Served::Child(child)) => {
-                    self.waits_for = match &child {
-                        RevmFrameInput::Create(_) => Waiting::Create,
-                        _ => Waiting::Call,
-                    };
-                    return Ok(Went::On(InterpreterAction::NewFrame(child)));
+                Ok(Served::Answer) => progress = self.module.resume(parent.answer, said)?,
+                Ok(Served::Call) => {
+                    self.waits_for = Waiting::Call;
+                    return Ok(Went::On);
                 }
-                Ok(Served::End(action)) => return Ok(Went::On(action)),
+                Ok(Served::Create) => {
+                    self.waits_for = Waiting::Create;
+                    return Ok(Went::On);
+                }
+                Ok(Served::End) => return Ok(Went::On),
+                Ok(Served::Finished) => return Ok(Went::Finished),
                 Err(fault) => return Ok(Went::Wrong(fault)),
             }
         }
     }
 }
 
-/// Ends a frame whose module is at fault.
-pub(crate) fn failed<DB: Database>(parent: &mut Parent<'_, DB>) -> InterpreterAction {
-    parent.ended(InstructionResult::OpcodeNotFound, Bytes::new())
-}
-
 /// What the callee gave, as revm left it in the caller's interpreter.
-fn message_of_call(interpreter: &mut Interpreter<EthInterpreter>) -> Vec<u8> {
-    let success = pop(interpreter);
+fn answer_of_call(interpreter: &mut Interpreter<EthInterpreter>, answer: &mut Vec<u8>) {
+    let success = u32::from(!pop(interpreter).is_zero());
     let data = interpreter.return_data.0.as_ref();
-    let head = Answer::Returned {
-        success: u32::from(!success.is_zero()),
-        gas_left: interpreter.gas.remaining(),
-        data_bytes: u32::try_from(data.len()).unwrap_or(u32::MAX),
-    };
-    message(&head, &[], data)
+    let gas_left = interpreter.gas.remaining();
+    let data_bytes = u32::try_from(data.len()).unwrap_or(u32::MAX);
+    encode(&Answer::Returned { success, gas_left, data_bytes }, answer);
+    push_backwards(answer, data);
 }
 
 /// What a creation gave, as revm left it in the creator's interpreter.
-fn message_of_create(interpreter: &mut Interpreter<EthInterpreter>) -> Vec<u8> {
+fn answer_of_create(interpreter: &mut Interpreter<EthInterpreter>, answer: &mut Vec<u8>) {
     let address = to_word(pop(interpreter));
     let data = interpreter.return_data.0.as_ref();
-    let head = Answer::Created {
-        address,
-        gas_left: interpreter.gas.remaining(),
-        data_bytes: u32::try_from(data.len()).unwrap_or(u32::MAX),
-    };
-    message(&head, &[], data)
+    let gas_left = interpreter.gas.remaining();
+    let data_bytes = u32::try_from(data.len()).unwrap_or(u32::MAX);
+    encode(&Answer::Created { address, gas_left, data_bytes }, answer);
+    push_backwards(answer, data);
 }
 
 /// The word that revm pushed for the frame that ended. Nobody else uses the stack of a compiled frame.

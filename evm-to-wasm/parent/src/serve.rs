@@ -3,14 +3,14 @@
 //! Everything that the module charges itself it has charged before; here is charged what is marked P there, by
 //! revm's own gas parameters, in the order of revm's own instructions.
 
-use crate::effects::{Flushed, Message};
+use crate::effects::{Flushed, Message, asked_slot};
 use crate::fault::FrameFault;
-use crate::wire::{from_address, from_word, message, to_word};
+use crate::wire::{encode, from_address, from_word, push_backwards, to_word, word_to_bytes};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use evm_to_wasm::abi::{self, Answer, CallKind, Effects, Halt, Request};
+use revm::context_interface::CreateScheme;
 use revm::context_interface::host::LoadError;
-use revm::context_interface::{CreateScheme, JournalTr};
 use revm::database_interface::Database;
 use revm::interpreter::instructions::contract::load_acc_and_calc_gas;
 use revm::interpreter::interpreter::EthInterpreter;
@@ -21,18 +21,25 @@ use revm::interpreter::{
 use revm::primitives::{Address, B256, Bytes, U256};
 use revm::state::Bytecode;
 
+/// Tag of [`Answer::Slot`].
+const SLOT_TAG: u8 = 0;
+
 /// A context of revm's, for Ethereum.
 pub type EthContext<DB> = revm::handler::MainnetContext<DB>;
 
-/// What a request comes to.
-#[derive(Debug)]
+/// What a request comes to. What goes with it is in the [`Parent`]: these are passed on at each request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Served {
-    /// The module goes on with these bytes.
-    Answer(Vec<u8>),
-    /// Another frame runs first; its result is the answer.
-    Child(FrameInput),
-    /// The frame has ended.
-    End(InterpreterAction),
+    /// The module goes on with [`Parent::answer`].
+    Answer,
+    /// Another frame runs first ([`Parent::action`]); its result is the answer.
+    Call,
+    /// The same, of a creation.
+    Create,
+    /// The frame has ended with [`Parent::action`].
+    End,
+    /// The same, and its module offers to run another.
+    Finished,
 }
 
 /// One frame that is being served: revm's interpreter, which does not run, and revm's context.
@@ -41,18 +48,23 @@ pub(crate) struct Parent<'a, DB: Database> {
     pub(crate) host: &'a mut EthContext<DB>,
     /// [`ModuleSource::code_bytes`](crate::ModuleSource::code_bytes).
     pub(crate) code_bytes: fn(B256, &Bytecode) -> Bytes,
+    pub(crate) answer: &'a mut Vec<u8>,
+    pub(crate) action: Option<InterpreterAction>,
 }
 
 impl<DB: Database> Parent<'_, DB> {
     /// Serves what a module yielded.
     pub(crate) fn yielded(&mut self, bytes: &[u8]) -> Result<Served, FrameFault> {
+        if let Some(slot) = asked_slot(bytes) {
+            return Ok(self.slot(slot));
+        }
         let message = Message::parse(bytes)?;
         match message.request {
             Request::SLoad { slot } => message.empty().map(|()| self.slot(from_word(slot))),
             Request::TLoad { slot } => {
                 message.empty()?;
                 let value = self.host.tload(self.address(), from_word(slot));
-                Ok(answer(&Answer::Word(to_word(value)), &[]))
+                Ok(self.answer(&Answer::Word(to_word(value))))
             }
             Request::Balance { address } => {
                 message.empty().map(|()| self.balance(from_address(address)))
@@ -63,21 +75,24 @@ impl<DB: Database> Parent<'_, DB> {
             Request::BlockHash { number } => {
                 message.empty()?;
                 Ok(match self.host.block_hash(number) {
-                    Some(hash) => answer(&Answer::Word(abi::word(hash.0)), &[]),
+                    Some(hash) => self.answer(&Answer::Word(abi::word(hash.0))),
                     None => self.fatal(),
                 })
             }
             Request::Call { .. } => self.call(message),
             Request::Create { .. } => self.create(message),
             Request::SelfDestruct { .. } | Request::Done { .. } => {
-                Err(FrameFault::out_of_place(&message.request, "this is a result and is returned"))
+                self.result(message).map(|()| Served::Finished)
             }
         }
     }
 
     /// Serves what a module returned.
-    pub(crate) fn returned(&mut self, bytes: &[u8]) -> Result<InterpreterAction, FrameFault> {
-        let message = Message::parse(bytes)?;
+    pub(crate) fn returned(&mut self, bytes: &[u8]) -> Result<(), FrameFault> {
+        self.result(Message::parse(bytes)?)
+    }
+
+    fn result(&mut self, message: Message<'_>) -> Result<(), FrameFault> {
         match message.request {
             Request::Done { halt, gas_left, refund, effects, output_bytes } => {
                 self.done(message, halt, gas_left, refund, effects, output_bytes)
@@ -103,22 +118,35 @@ impl<DB: Database> Parent<'_, DB> {
 
     fn slot(&mut self, slot: U256) -> Served {
         let address = self.address();
-        let Ok(load) = self.host.sload_skip_cold_load(address, slot, false) else {
+        let journal = &mut self.host.journaled_state;
+        let Some(mut account) = journal.inner.get_account_mut(&mut journal.database, address)
+        else {
             return self.fatal();
         };
-        let account = self.host.journaled_state.evm_state().get(&address);
-        // The load above has put the slot there.
-        let known = account.and_then(|account| account.storage.get(&slot));
-        let original = known.map_or(load.data, |slot| slot.original_value);
-        let (present, original) = (to_word(load.data), to_word(original));
-        answer(&Answer::Slot { present, original, cold: u32::from(load.is_cold) }, &[])
+        match account.sload_concrete_error(slot, false) {
+            Ok(load) => {
+                // The borsh of `Answer::Slot`.
+                self.answer.clear();
+                self.answer.push(SLOT_TAG);
+                self.answer.extend_from_slice(&word_to_bytes(load.data.present_value));
+                self.answer.extend_from_slice(&word_to_bytes(load.data.original_value));
+                self.answer.extend_from_slice(&u32::from(load.is_cold).to_le_bytes());
+                Served::Answer
+            }
+            Err(error) => {
+                if let (_, Some(error)) = error.into_parts() {
+                    self.host.error = Err(error.into());
+                }
+                self.fatal()
+            }
+        }
     }
 
     fn balance(&mut self, address: Address) -> Served {
         match self.host.load_account_info_skip_cold_load(address, false, false) {
             Ok(load) => {
                 let (balance, cold) = (to_word(load.account.balance), u32::from(load.is_cold));
-                answer(&Answer::Balance { balance, cold }, &[])
+                self.answer(&Answer::Balance { balance, cold })
             }
             Err(_) => self.fatal(),
         }
@@ -136,7 +164,9 @@ impl<DB: Database> Parent<'_, DB> {
             cold: u32::from(load.is_cold),
         };
         let bytes = code.filter(|_| with_bytes).map(|code| (self.code_bytes)(hash, code));
-        answer(&head, &bytes.unwrap_or_default())
+        self.answer(&head);
+        push_backwards(self.answer, &bytes.unwrap_or_default());
+        Served::Answer
     }
 
     fn call(&mut self, message: Message<'_>) -> Result<Served, FrameFault> {
@@ -192,7 +222,7 @@ impl<DB: Database> Parent<'_, DB> {
                 (CallScheme::StaticCall, to, own.target_address, CallValue::Transfer(value))
             }
         };
-        Ok(Served::Child(FrameInput::Call(Box::new(CallInputs {
+        let inputs = FrameInput::Call(Box::new(CallInputs {
             input: CallInput::Bytes(input),
             gas_limit,
             target_address,
@@ -206,7 +236,9 @@ impl<DB: Database> Parent<'_, DB> {
             return_memory_offset: usize::MAX..usize::MAX,
             reservoir: self.interpreter.gas.reservoir(),
             charged_new_account_state_gas,
-        }))))
+        }));
+        self.action = Some(InterpreterAction::NewFrame(inputs));
+        Ok(Served::Call)
     }
 
     fn create(&mut self, message: Message<'_>) -> Result<Served, FrameFault> {
@@ -248,7 +280,9 @@ impl<DB: Database> Parent<'_, DB> {
         let reservoir = gas.reservoir();
         let (creator, value) = (self.address(), from_word(value));
         let inputs = CreateInputs::new(creator, scheme, value, code, gas_limit, reservoir);
-        Ok(Served::Child(FrameInput::Create(Box::new(inputs))))
+        let inputs = FrameInput::Create(Box::new(inputs));
+        self.action = Some(InterpreterAction::NewFrame(inputs));
+        Ok(Served::Create)
     }
 
     fn self_destruct(
@@ -258,13 +292,14 @@ impl<DB: Database> Parent<'_, DB> {
         refund: i64,
         beneficiary: Address,
         effects: Effects,
-    ) -> Result<InterpreterAction, FrameFault> {
+    ) -> Result<(), FrameFault> {
         if self.is_static() {
             return Err(FrameFault::out_of_place(&message.request, "a static frame destroys none"));
         }
         self.gas_left(&message.request, gas_left)?;
         if self.flush(message, &effects, 0)?.database_failed {
-            return Ok(self.ended(InstructionResult::FatalExternalError, Bytes::new()));
+            self.ended(InstructionResult::FatalExternalError, Bytes::new());
+            return Ok(());
         }
         let cold_gas = self.host.gas_params().selfdestruct_cold_cost();
         let skip_cold_load = self.interpreter.gas.remaining() < cold_gas;
@@ -272,10 +307,12 @@ impl<DB: Database> Parent<'_, DB> {
         let destroyed = match self.host.selfdestruct(address, beneficiary, skip_cold_load) {
             Ok(destroyed) => destroyed,
             Err(LoadError::ColdLoadSkipped) => {
-                return Ok(self.ended(InstructionResult::OutOfGas, Bytes::new()));
+                self.ended(InstructionResult::OutOfGas, Bytes::new());
+                return Ok(());
             }
             Err(LoadError::DBError) => {
-                return Ok(self.ended(InstructionResult::FatalExternalError, Bytes::new()));
+                self.ended(InstructionResult::FatalExternalError, Bytes::new());
+                return Ok(());
             }
         };
         let prices = self.host.gas_params();
@@ -283,13 +320,15 @@ impl<DB: Database> Parent<'_, DB> {
         let new_account = destroyed.had_value && !destroyed.target_exists;
         let cost = prices.selfdestruct_cost(new_account, destroyed.is_cold);
         if !self.interpreter.gas.record_regular_cost(cost) {
-            return Ok(self.ended(InstructionResult::OutOfGas, Bytes::new()));
+            self.ended(InstructionResult::OutOfGas, Bytes::new());
+            return Ok(());
         }
         if !destroyed.previously_destroyed {
             self.interpreter.gas.record_refund(prices.selfdestruct_refund());
         }
         self.interpreter.gas.record_refund(refund);
-        Ok(self.ended(InstructionResult::SelfDestruct, Bytes::new()))
+        self.ended(InstructionResult::SelfDestruct, Bytes::new());
+        Ok(())
     }
 
     fn done(
@@ -300,24 +339,28 @@ impl<DB: Database> Parent<'_, DB> {
         refund: i64,
         effects: Effects,
         output_bytes: u32,
-    ) -> Result<InterpreterAction, FrameFault> {
+    ) -> Result<(), FrameFault> {
         if halt != Halt::Success && effects != Effects::default() {
             return Err(FrameFault::out_of_place(&message.request, "only success has effects"));
         }
         if halt == Halt::Exceptional {
-            return Ok(self.ended(InstructionResult::OutOfGas, Bytes::new()));
+            self.ended(InstructionResult::OutOfGas, Bytes::new());
+            return Ok(());
         }
         self.gas_left(&message.request, gas_left)?;
         let flushed = self.flush(message, &effects, output_bytes)?;
         if flushed.database_failed {
-            return Ok(self.ended(InstructionResult::FatalExternalError, Bytes::new()));
+            self.ended(InstructionResult::FatalExternalError, Bytes::new());
+            return Ok(());
         }
         let output = flushed.payload;
         if halt == Halt::Revert {
-            return Ok(self.ended(InstructionResult::Revert, output));
+            self.ended(InstructionResult::Revert, output);
+            return Ok(());
         }
         self.interpreter.gas.record_refund(refund);
-        Ok(self.ended(InstructionResult::Return, output))
+        self.ended(InstructionResult::Return, output);
+        Ok(())
     }
 
     /// Takes over the gas that a module says it has left. It never has more than it was given.
@@ -344,19 +387,26 @@ impl<DB: Database> Parent<'_, DB> {
     }
 
     fn halt(&mut self, result: InstructionResult) -> Served {
-        Served::End(self.ended(result, Bytes::new()))
+        self.ended(result, Bytes::new());
+        Served::End
+    }
+
+    fn answer(&mut self, head: &Answer) -> Served {
+        encode(head, self.answer);
+        Served::Answer
+    }
+
+    /// Ends a frame whose module is at fault.
+    pub(crate) fn failed(&mut self) {
+        self.ended(InstructionResult::OpcodeNotFound, Bytes::new());
     }
 
     /// The end of the frame with the gas that it has left; an exceptional halt consumes all of it.
-    pub(crate) fn ended(&mut self, result: InstructionResult, output: Bytes) -> InterpreterAction {
+    fn ended(&mut self, result: InstructionResult, output: Bytes) {
         if result.is_halt() {
             self.interpreter.gas.spend_all();
         }
-        InterpreterAction::new_return(result, output, self.interpreter.gas)
+        let action = InterpreterAction::new_return(result, output, self.interpreter.gas);
+        self.action = Some(action);
     }
-}
-
-/// An answer as bytes, `tail` in the order in which it is written.
-fn answer(head: &Answer, tail: &[u8]) -> Served {
-    Served::Answer(message(head, &[], tail))
 }

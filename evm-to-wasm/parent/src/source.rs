@@ -25,6 +25,10 @@ pub trait ModuleSource {
         frame: &mut Interpreter<EthInterpreter>,
     ) -> Result<Begun<Self::Live>, String>;
 
+    /// Takes a module whose frame has ended, of which it has used so much EVM gas, callees included, and which offers to
+    /// run another frame of the same contract: [`begin`](Self::begin) may give it out again. Dropping it closes it.
+    fn give_back(&mut self, _module: Self::Live, _gas_spent: u64) {}
+
     /// Takes notice of what a module did wrong; its frame ends exceptionally.
     fn fault(&mut self, fault: &FrameFault);
 
@@ -48,14 +52,12 @@ pub enum Begun<L> {
 
 /// A module that has been opened.
 pub trait LiveModule {
-    /// What it sends.
-    type Bytes: AsRef<[u8]>;
-
-    /// Runs it on. The first bytes are its frame input, later ones its answers.
+    /// Runs it on. The first bytes are a frame input, later ones answers, those to a result the next frame input. What it
+    /// sends is put in the place of what `said` has.
     ///
     /// # Errors
     /// Failures of the embedder's own; the transaction ends with them.
-    fn resume(&mut self, bytes: Vec<u8>) -> Result<Progress<Self::Bytes>, String>;
+    fn resume(&mut self, bytes: &[u8], said: &mut Vec<u8>) -> Result<Progress, String>;
 
     /// Whether its frame counts as compiled.
     fn is_compiled(&self) -> bool {
@@ -65,11 +67,11 @@ pub trait LiveModule {
 
 /// What a module did when it was resumed.
 #[derive(Debug)]
-pub enum Progress<B> {
-    /// It yields a request and waits for an answer.
-    Yielded(B),
-    /// It returned its result.
-    Done(B),
+pub enum Progress {
+    /// It yielded a request and waits for an answer. A result may be yielded too: then it waits for another frame.
+    Yielded,
+    /// It returned its result, and is no more.
+    Done,
     /// It failed.
     Failed(FrameFault),
 }

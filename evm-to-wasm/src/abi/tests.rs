@@ -34,7 +34,7 @@ fn fields_of_the_input_are_at_their_offsets() {
     assert_eq!(head.len(), offset::TAIL);
     assert_eq!(bytes(&FrameInput::default()).len(), offset::TAIL);
     let expected = [
-        (offset::VERSION, 1),
+        (offset::VERSION, FRAME_ABI_VERSION as u8),
         (offset::IS_STATIC, 1),
         (offset::GAS, 2),
         (offset::VALUE, 3),

@@ -119,11 +119,17 @@ pub enum Global {
     SpongeBuffer,
     /// How much fits there.
     SpongeCapacity,
+    /// Where the heap begins: the end of the room for inputs.
+    HeapStart,
+    /// The result of the frame, once it has ended.
+    LastAt,
+    /// Its size.
+    LastLength,
 }
 
 impl Global {
     /// All of them, in the order of their indices.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 35] = [
         Self::Top,
         Self::MemorySize,
         Self::MemoryBase,
@@ -156,6 +162,9 @@ impl Global {
         Self::CodeOwner,
         Self::SpongeBuffer,
         Self::SpongeCapacity,
+        Self::HeapStart,
+        Self::LastAt,
+        Self::LastLength,
     ];
 
     /// How many there are: the index of the compiler's first own global.

@@ -69,6 +69,8 @@ macro_rules! functions {
 functions! {
     /// Reads the input and checks its version; gives the gas.
     Enter("" -> "g") calls [] imports [Input RegisterLen ReadRegister] in frame::enter;
+    /// Yields the result, and reads the input of the next frame: whether there is one, and its gas.
+    Next("" -> "ig") calls [] imports [CallbackInto PendingInto ValueReturn] in frame::next;
     /// MUL.
     Mul("ww" -> "w") calls [] imports [] in arithmetic::mul;
     /// DIV.
@@ -156,13 +158,13 @@ functions! {
     /// RETURNDATASIZE.
     ReturnDataSize("" -> "l") calls [] imports [] in calls::return_data_size;
     /// RETURN and REVERT: 1 for REVERT, offset, length.
-    Finish("giww" -> "g") calls [MemoryRange Gather] imports [ValueReturn] in frame::finish;
+    Finish("giww" -> "g") calls [MemoryRange Gather] imports [] in frame::finish;
     /// STOP.
     Stop("g" -> "") calls [Finish Halt] imports [] in frame::stop;
     /// SELFDESTRUCT: beneficiary.
-    SelfDestruct("gw" -> "g") calls [Gather] imports [ValueReturn] in frame::self_destruct;
+    SelfDestruct("gw" -> "g") calls [Gather] imports [] in frame::self_destruct;
     /// Any exceptional halt.
-    Halt("" -> "") calls [] imports [ValueReturn] in frame::halt;
+    Halt("" -> "") calls [] imports [] in frame::halt;
     // What follows is called by the above alone.
     /// Reciprocal of a normalized limb.
     Reciprocal("l" -> "l") calls [] imports [] in division::reciprocal;

@@ -82,9 +82,21 @@ struct Parent {
     pending: Option<Vec<u8>>,
     register: Vec<u8>,
     result: Option<Vec<u8>>,
+    /// The state at the start, as long as the first of two equal frames runs, and then the result of that.
+    start: Option<Box<State>>,
+    first: Option<Vec<u8>>,
     yields: u32,
+    fuel_left: u64,
     unsupported: bool,
     panic: Option<String>,
+}
+
+/// What a frame may change or warm.
+#[derive(Clone)]
+struct State {
+    storage: BTreeMap<Word, Word>,
+    warm: BTreeSet<Word>,
+    warm_accounts: BTreeSet<Word>,
 }
 
 impl Parent {
@@ -107,10 +119,30 @@ impl Parent {
         }
     }
 
-    fn answer(&mut self, request: &[u8]) -> Result<Vec<u8>, wasmi::Error> {
-        self.yields += 1;
+    /// A frame has ended, and its module offers to run another: the same one runs once more and has to end alike.
+    fn next(&mut self, result: &[u8], fuel_left: u64) -> Result<Vec<u8>, wasmi::Error> {
+        if let Some(start) = self.start.take() {
+            let State { storage, warm, warm_accounts } = *start;
+            (self.storage, self.warm, self.warm_accounts) = (storage, warm, warm_accounts);
+            self.first = Some(result.to_vec());
+            self.fuel_left = fuel_left;
+            return Ok(self.input.clone());
+        }
+        if self.first.as_deref() != Some(result) {
+            return Err(wasmi::Error::new("the second frame ends otherwise than the first"));
+        }
+        self.result = Some(result.to_vec());
+        Err(wasmi::Error::new("closed"))
+    }
+
+    fn answer(&mut self, request: &[u8], fuel_left: u64) -> Result<Vec<u8>, wasmi::Error> {
+        let message = request;
         let mut tail = request;
         let request = Request::deserialize(&mut tail).expect("a request");
+        if matches!(request, Request::Done { .. } | Request::SelfDestruct { .. }) {
+            return self.next(message, fuel_left);
+        }
+        self.yields += u32::from(self.start.is_some());
         let answer = match request {
             Request::SLoad { slot } => Answer::Slot {
                 present: self.storage.get(&slot).copied().unwrap_or_default(),
@@ -153,7 +185,7 @@ impl Parent {
                 self.unsupported = true;
                 return Err(wasmi::Error::new("unsupported"));
             }
-            _ => return Err(wasmi::Error::new("an end is a result, not a yield")),
+            Request::Done { .. } | Request::SelfDestruct { .. } => unreachable!("a result"),
         };
         Ok(borsh::to_vec(&answer).expect("encodes"))
     }
@@ -270,6 +302,11 @@ pub fn run_module(engine: &Engine, module: &Module, case: &Case) -> Run {
     if case.fork >= Fork::Osaka {
         warm_accounts.insert([0x100, 0, 0, 0]);
     }
+    let start = State {
+        storage: words(&case.storage),
+        warm: BTreeSet::new(),
+        warm_accounts: warm_accounts.clone(),
+    };
     let parent = Parent {
         case: case.clone(),
         input: bytes,
@@ -282,7 +319,10 @@ pub fn run_module(engine: &Engine, module: &Module, case: &Case) -> Run {
         pending: None,
         register: Vec::new(),
         result: None,
+        start: Some(Box::new(start)),
+        first: None,
         yields: 0,
+        fuel_left: 0,
         unsupported: false,
         panic: None,
     };
@@ -293,10 +333,11 @@ pub fn run_module(engine: &Engine, module: &Module, case: &Case) -> Run {
     let instance = linker.instantiate_and_start(&mut store, module).expect("it links");
     let run = instance.get_typed_func::<(), ()>(&store, "run").expect("it has run");
     let ended = run.call(&mut store, ());
-    let fuel = FUEL - store.get_fuel().unwrap_or(0);
     let mut parent = store.into_data();
     let yields = parent.yields;
-    if let Err(error) = &ended {
+    let fuel = FUEL - parent.fuel_left;
+    // What closes the module after its second frame is an error to wasmi.
+    if let Some(error) = ended.as_ref().err().filter(|_| parent.result.is_none()) {
         parent.panic.get_or_insert(error.to_string());
         if !parent.unsupported {
             let trap = Outcome::Trap(parent.panic.unwrap_or_default());
@@ -338,7 +379,8 @@ fn link(linker: &mut Linker<Parent>) {
                   -> Result<u64, wasmi::Error> {
                 let memory = memory(&mut caller);
                 let request = memory.data(&caller)[range(at, length)].to_vec();
-                let answer = caller.data_mut().answer(&request)?;
+                let fuel_left = caller.get_fuel().unwrap_or(0);
+                let answer = caller.data_mut().answer(&request, fuel_left)?;
                 let size = answer.len() as u64;
                 if size <= capacity {
                     memory.write(&mut caller, into as usize, &answer).expect("in bounds");

@@ -2,13 +2,14 @@
 
 use evm_to_wasm::Keccak;
 use evm_to_wasm::abi::{
-    self, Answer, BlockEnvironment, CallKind, Effects, FrameInput, Halt, LogHead, Request,
+    self, Answer, BlockEnvironment, CallKind, Effects, FRAME_ABI_VERSION, FrameInput, Halt,
+    LogHead, Request,
 };
 use evm_to_wasm::runtime::{Function, Global};
 use revm::primitives::U256;
 use wasmi::Val;
 
-use super::host::{Frame, PLENTY, last, limbs, word};
+use super::host::{Frame, PLENTY, input_bytes, last, limbs, word};
 
 fn call(frame: &mut Frame, kind: CallKind, words: [U256; 7]) -> (i32, i64) {
     let head = [Val::I64(PLENTY), Val::I32(kind as i32)];
@@ -254,7 +255,7 @@ fn an_output_beyond_memory_is_zeros_and_paid_for() {
     let mut frame = Frame::new();
     assert!(finish(&mut frame, 5, false, [31, 2]) < 0);
     assert!(finish(&mut frame, i64::MAX, true, [1 << 40, 1]) < 0);
-    assert!(frame.store.data().result.is_none());
+    assert_eq!(frame.global(Global::LastLength), 0);
 }
 
 #[test]
@@ -377,7 +378,7 @@ fn hashes_of_blocks_are_asked_for_within_reach() {
 
 #[test]
 fn an_input_of_another_version_or_length_is_refused() {
-    let good = FrameInput { version: 1, gas: 5, ..FrameInput::default() };
+    let good = FrameInput { version: FRAME_ABI_VERSION, gas: 5, ..FrameInput::default() };
     let bytes = [borsh::to_vec(&good).expect("it fits"), vec![0; 32]].concat();
     let enter = |bytes: Vec<u8>| {
         let mut frame = Frame::instance(Keccak::Own);
@@ -386,7 +387,7 @@ fn an_input_of_another_version_or_length_is_refused() {
     };
     assert_eq!(enter(bytes.clone()), 5);
     let mut other = bytes.clone();
-    other[0] = 2;
+    other[0] += 1;
     assert!(enter(other) < 0);
     assert!(enter(bytes[..bytes.len() - 1].to_vec()) < 0);
     assert!(enter([bytes, vec![0]].concat()) < 0);
@@ -419,4 +420,77 @@ fn many_logs_keep_their_order() {
     let effects = Effects { logs: 200, ..Effects::default() };
     assert_eq!(request, done(Halt::Success, 1, 0, effects, 0));
     assert!(tail == expected);
+}
+
+#[test]
+fn the_next_frame_finds_nothing_of_the_last() {
+    let slot = [U256::from(5)];
+    // With the large input EVM memory becomes so large that the module ends after that frame.
+    let cases = [
+        (0, 0, 3),
+        (20, 4, 3),
+        (20, 600, 3),
+        (20, 3_000, 3),
+        (100, 68, 3),
+        (9, 40_000, 1),
+        (9, 90_000, 1),
+    ];
+    for (words, calldata_bytes, frames) in cases {
+        let mut frame = Frame::new();
+        frame.serve(|_, _| (warm_slot(1), vec![]));
+        let calldata: Vec<u8> = (0..calldata_bytes).map(|at: u32| (at % 251) as u8 + 1).collect();
+        for round in 0..3_u64 {
+            fill(&mut frame, words);
+            frame.gas(Function::Sstore, PLENTY, &[slot[0], U256::ZERO]);
+            frame.gas(Function::Tstore, PLENTY, &[U256::from(8), U256::from(9)]);
+            log(&mut frame, PLENTY, &[U256::ONE], [0, 3]);
+            assert!(frame.global(Global::Refund) > 0);
+            let reverts = round == 1;
+            finish(&mut frame, 9, reverts, [1, 20]);
+            let asked = frame.yields();
+            let gas = 70 + round;
+            let input = FrameInput { gas, ..FrameInput::default() };
+            frame.store.data_mut().next = Some(input_bytes(input, &[], &calldata));
+            let begun = frame.call(Function::Next, &[]);
+            let goes_on = begun[0].i32() == Some(1);
+            assert_eq!(goes_on, round < frames, "{words} {calldata_bytes} {round}");
+            let request = if goes_on {
+                assert_eq!(begun[1].i64(), Some(gas as i64));
+                frame.store.data().requests.last().expect("the result").0.clone()
+            } else {
+                frame.result().0
+            };
+            let one = Effects { logs: 1, storage_writes: 1, transient_writes: 1 };
+            let expected = if reverts {
+                done(Halt::Revert, 9, 4_800, Effects::default(), 20)
+            } else {
+                done(Halt::Success, 9, 4_800, one, 20)
+            };
+            assert_eq!(request, expected, "{words} {calldata_bytes} {round}");
+            if !goes_on {
+                break;
+            }
+            for forgotten in [
+                Global::MemorySize,
+                Global::ReturnLength,
+                Global::Refund,
+                Global::Logs,
+                Global::Writes,
+                Global::Transients,
+            ] {
+                assert_eq!(frame.global(forgotten), 0, "{forgotten:?}");
+            }
+            frame.gas(Function::Mload, PLENTY, &[U256::from(6_000)]);
+            assert!(frame.evm_memory().iter().all(|byte| *byte == 0), "{words} {calldata_bytes}");
+            let copy = [U256::ZERO, U256::ZERO, U256::from(calldata.len())];
+            assert!(frame.gas(Function::CalldataCopy, PLENTY, &copy) > 0);
+            assert!(frame.evm_memory()[..calldata.len()] == calldata);
+            frame.gas(Function::Sload, PLENTY, &slot);
+            assert_eq!(frame.yields(), asked + 2, "the result, and the slot once more");
+        }
+        if frames == 3 {
+            finish(&mut frame, 3, false, [0, 0]);
+            assert_eq!(frame.result().0, done(Halt::Success, 3, 0, Effects::default(), 0));
+        }
+    }
 }

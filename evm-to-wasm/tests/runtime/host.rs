@@ -108,6 +108,8 @@ pub struct Host {
     input: Vec<u8>,
     registers: BTreeMap<u64, Vec<u8>>,
     pending: Vec<u8>,
+    /// The input of the next frame, with which a result is answered.
+    pub next: Option<Vec<u8>>,
     parent: Option<Parent>,
     /// What was asked, with the tails.
     pub requests: Vec<(Request, Vec<u8>)>,
@@ -127,6 +129,21 @@ pub struct Frame {
 /// An EVM word as the module has it.
 pub fn limbs(word: U256) -> [Val; 4] {
     word.into_limbs().map(|limb| Val::I64(limb as i64))
+}
+
+/// An input as it travels; its version and lengths are filled in.
+pub fn input_bytes(input: FrameInput, blobs: &[U256], calldata: &[u8]) -> Vec<u8> {
+    let head = FrameInput {
+        version: FRAME_ABI_VERSION,
+        blob_hashes: blobs.len() as u32,
+        calldata_bytes: calldata.len() as u32,
+        ..input
+    };
+    let mut bytes = borsh::to_vec(&head).expect("it fits");
+    blobs.iter().for_each(|blob| bytes.extend(blob.as_le_slice()));
+    bytes.extend([0; abi::CALLDATA_PADDING]);
+    bytes.extend(abi::backwards(calldata));
+    bytes
 }
 
 /// Splits a message.
@@ -178,6 +195,9 @@ fn link(linker: &mut Linker<Host>) -> Result<(), wasmi::Error> {
             let (memory, host) = parts(&mut caller);
             let (request, tail) = message(slice(memory, at, length));
             host.requests.push((request, tail.clone()));
+            if let Some(next) = host.next.take() {
+                return deliver(memory, host, next, into, room);
+            }
             let parent = host.parent.as_mut().expect("somebody answers");
             let (answer, tail) = parent(request, &tail);
             let bytes = [borsh::to_vec(&answer).expect("it fits"), tail].concat();
@@ -248,19 +268,9 @@ impl Frame {
     /// As [`Self::with`], hashing in either way.
     pub fn of(keccak: Keccak, input: FrameInput, blobs: &[U256], calldata: &[u8]) -> Self {
         let mut frame = Self::instance(keccak);
-        let head = FrameInput {
-            version: FRAME_ABI_VERSION,
-            blob_hashes: blobs.len() as u32,
-            calldata_bytes: calldata.len() as u32,
-            ..input
-        };
-        let mut bytes = borsh::to_vec(&head).expect("it fits");
-        blobs.iter().for_each(|blob| bytes.extend(blob.as_le_slice()));
-        bytes.extend([0; abi::CALLDATA_PADDING]);
-        bytes.extend(abi::backwards(calldata));
-        frame.store.data_mut().input = bytes;
+        frame.store.data_mut().input = input_bytes(input, blobs, calldata);
         let results = frame.call(Function::Enter, &[]);
-        assert_eq!(results[0].i64(), Some(head.gas as i64));
+        assert_eq!(results[0].i64(), Some(input.gas as i64));
         frame
     }
 
@@ -359,7 +369,9 @@ impl Frame {
 
     /// What the frame ended with.
     pub fn result(&self) -> (Request, Vec<u8>) {
-        message(self.store.data().result.as_ref().expect("the frame has ended"))
+        let [at, length] = [Global::LastAt, Global::LastLength].map(|place| self.global(place));
+        assert!(length > 0, "the frame has ended");
+        message(&self.memory.data(&self.store)[at as usize..(at + length) as usize])
     }
 
     /// Number of requests so far.

@@ -87,7 +87,7 @@ fn breakers(code: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         ("nothing", run("")),
         ("garbage", says(code, "value_return", &[0xff; 40], false)),
         ("yields garbage", says(code, "callback_into", &[0xee; 40], false)),
-        ("yields a result", says(code, "callback_into", &done(0, 0, none, 0), false)),
+        ("yields half a result", says(code, "callback_into", &done(0, 0, none, 77), false)),
         (
             "returns a request",
             says(code, "value_return", &borsh(&Request::SLoad { slot: [0; 4] }), false),
@@ -139,6 +139,28 @@ fn a_module_that_misbehaves_halts_its_frame_and_nothing_else() {
         assert_eq!((ran.result.status, ran.result.counts.interpreted_frames), (Status::Success, 1));
         assert_eq!(rig.storage_at(B, word(0)), word(6), "{name}");
     }
+}
+
+#[test]
+fn a_module_that_misbehaves_in_a_later_frame_halts_that_one() {
+    let victim = programs::counter();
+    let done = Request::Done {
+        halt: Halt::Success,
+        gas_left: 900_000,
+        refund: 0,
+        effects: Effects::default(),
+        output_bytes: 0,
+    };
+    let rig = Rig::new(Fork::Cancun);
+    rig.set_account(A, &programs::calls_twice(), &[]);
+    rig.set_account(B, &victim, &[]);
+    // The second frame has less gas than that.
+    assert!(rig.promote(keccak(&victim), &says(&victim, "callback_into", &borsh(&done), true)));
+    let ran = rig.call(ALICE, A, &word_of(B), 1_000_000);
+    assert_eq!(ran.result.status, Status::Success, "{:?}", ran.result);
+    assert_eq!(ran.result.counts.compiled_frames, 2);
+    assert_eq!(ran.result.counts.faults.len(), 1, "{:?}", ran.result.counts);
+    assert_eq!((rig.storage_at(A, word(1)), rig.storage_at(A, word(2))), (word(1), word(0)));
 }
 
 #[test]

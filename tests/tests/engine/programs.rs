@@ -116,6 +116,14 @@ pub fn caller() -> Vec<u8> {
     ]
 }
 
+/// Calls the address in calldata twice, with all gas, and keeps in slots 1 and 2 whether that went well.
+pub fn calls_twice() -> Vec<u8> {
+    let call = |slot| {
+        [PUSH0, PUSH0, PUSH0, PUSH0, PUSH0, PUSH0, CALLDATALOAD, GAS, CALL, PUSH1, slot, SSTORE]
+    };
+    [call(1), call(2)].concat()
+}
+
 /// Stores, logs, and reverts with a word.
 pub fn reverter() -> Vec<u8> {
     vec![

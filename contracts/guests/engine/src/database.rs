@@ -2,7 +2,6 @@
 //! is written by [`commit`].
 
 use crate::code;
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use borsh::BorshDeserialize;
 use core::convert::Infallible;
@@ -16,14 +15,12 @@ use revm::state::{Account, AccountId, AccountInfo, Bytecode};
 pub struct World {
     chain_id: u64,
     codes: code::Shared,
-    /// Accounts as they were read: what has not changed is not written.
-    before: BTreeMap<Address, Record>,
 }
 
 impl World {
     /// The world of a chain; what is found of promoted code goes to `codes`.
     pub fn new(chain_id: u64, codes: code::Shared) -> Self {
-        Self { chain_id, codes, before: BTreeMap::new() }
+        Self { chain_id, codes }
     }
 
     /// What is known of code.
@@ -37,7 +34,6 @@ impl Database for World {
 
     fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, Infallible> {
         let Some(record) = account(address) else { return Ok(None) };
-        self.before.insert(address, record);
         Ok(Some(AccountInfo {
             balance: U256::from_be_bytes(record.balance),
             nonce: record.nonce,
@@ -111,47 +107,48 @@ pub fn block_hash(chain_id: u64, number: u64) -> B256 {
     keccak256(name)
 }
 
-impl World {
-    /// Writes what a transaction changed.
-    pub fn commit(&mut self, changes: AddressMap<Account>) {
-        for (address, account) in changes {
-            if account.is_touched() {
-                self.commit_account(address, &account);
-            }
+/// Writes what a transaction changed.
+pub fn commit(changes: &AddressMap<Account>) {
+    for (address, account) in changes {
+        if account.is_touched() {
+            commit_account(*address, account);
         }
     }
+}
 
-    fn commit_account(&mut self, address: Address, account: &Account) {
-        let before = self.before.remove(&address);
-        // EIP-161; and EIP-6780: what is destroyed was created by the same transaction and has stored nothing.
-        if account.is_selfdestructed() || account.is_empty() {
-            if before.is_some() {
-                near::storage_remove(&state::account_key(&address.into_array()));
-            }
-            return;
+fn commit_account(address: Address, account: &Account) {
+    // The journal has each account as it was read: what has not changed is not written.
+    let before = account.original_info();
+    let is_new = account.is_loaded_as_not_existing();
+    // EIP-161; and EIP-6780: what is destroyed was created by the same transaction and has stored nothing.
+    if account.is_selfdestructed() || account.is_empty() {
+        if !is_new {
+            near::storage_remove(&state::account_key(&address.into_array()));
         }
-        let incarnation = incarnation(account.info.account_id);
-        for (slot, value) in account.changed_storage_slots() {
-            set_storage(address, incarnation, *slot, value.present_value);
-        }
-        let info = &account.info;
-        let record = Record {
-            nonce: info.nonce,
-            balance: info.balance.to_be_bytes(),
-            code_hash: info.code_hash.0,
-            incarnation,
-        };
-        if before == Some(record) {
-            return;
-        }
-        let is_new = before.is_none_or(|before| before.code_hash != record.code_hash);
-        if let Some(bytecode) = info.code.as_ref().filter(|_| is_new) {
-            if info.code_hash != KECCAK_EMPTY {
-                code::store(info.code_hash, bytecode);
-            }
-        }
-        set_account(address, &record);
+        return;
     }
+    let incarnation = self::incarnation(account.info.account_id);
+    for (slot, value) in account.changed_storage_slots() {
+        set_storage(address, incarnation, *slot, value.present_value);
+    }
+    let info = &account.info;
+    let same_code = !is_new && before.code_hash == info.code_hash;
+    let same_storage = self::incarnation(before.account_id) == incarnation;
+    if same_code && same_storage && (before.nonce, before.balance) == (info.nonce, info.balance) {
+        return;
+    }
+    if let Some(bytecode) = info.code.as_ref().filter(|_| !same_code) {
+        if info.code_hash != KECCAK_EMPTY {
+            code::store(info.code_hash, bytecode);
+        }
+    }
+    let record = Record {
+        nonce: info.nonce,
+        balance: info.balance.to_be_bytes(),
+        code_hash: info.code_hash.0,
+        incarnation,
+    };
+    set_account(address, &record);
 }
 
 /// revm's hint of an account is the incarnation of its storage here.

@@ -9,6 +9,7 @@ use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::convert::Infallible;
+use core::mem::ManuallyDrop;
 use cotenant_guest::near;
 use engine_abi::state::Config;
 use engine_abi::{Counts, Log, RESULT_VERSION, Status, TransactionResult};
@@ -16,16 +17,21 @@ use evm_parent::{EthContext, ParentEvm, spec_of_fork};
 use evm_to_wasm::Fork;
 use revm::bytecode::opcode::EXTCODECOPY;
 use revm::context::result::{EVMError, ExecutionResult, HaltReason};
-use revm::context::{BlockEnv, CfgEnv, Context, ContextSetters, Journal, JournalTr, TxEnv};
+use revm::context::{BlockEnv, CfgEnv, Context, Journal, JournalTr, TxEnv};
 use revm::handler::evm::FrameTr;
+use revm::handler::instructions::InstructionProvider;
 use revm::handler::{EthFrame, EvmTr, Handler};
+use revm::interpreter::instructions::gas_table_spec;
 use revm::interpreter::instructions::host::extcodecopy;
 use revm::interpreter::interpreter::EthInterpreter;
-use revm::interpreter::{Instruction, InstructionContext, InstructionResult};
+use revm::interpreter::{
+    GasTable, Instruction, InstructionContext, InstructionResult, InstructionTable,
+    instruction_table,
+};
 use revm::primitives::hardfork::SpecId;
-use revm::primitives::{Address, B256, U256};
+use revm::primitives::{Address, AddressMap, B256, HashSet, U256};
 
-type Evm = ParentEvm<World, HostPrecompiles, Modules>;
+type Evm = ParentEvm<World, HostPrecompiles, Modules, Instructions>;
 type EvmFailure = EVMError<Infallible>;
 
 /// Nanoseconds of a second.
@@ -35,6 +41,9 @@ const SECOND: u64 = 1_000_000_000;
 /// call.
 const LOGS_MAX: usize = 50;
 const LOG_BYTES_MAX: usize = 8_192;
+
+/// Room for what a transaction changes, before it has to move.
+const JOURNAL_ENTRIES: usize = 64;
 
 /// Whether the sender is known to be who it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,17 +68,15 @@ pub fn execute(config: &Config, transaction: TxEnv, sender: Sender) -> Transacti
         Sender::Account => transaction.caller,
         Sender::Anybody => Address::ZERO,
     };
-    let mut evm = Evm::new(
-        context(config, spec, world, sender, beneficiary),
+    // Nothing of it is dropped: its memory goes with the call's, and modules that wait are closed by the host.
+    let mut evm = ManuallyDrop::new(Evm::new(
+        context(config, spec, world, transaction, sender, beneficiary),
+        Instructions(config.fork),
         HostPrecompiles::new(config.fork),
         Modules::new(mode, codes),
-        1,
-    );
-    let gas = evm.instructions().gas_table()[usize::from(EXTCODECOPY)];
-    evm.instructions().insert_instruction(EXTCODECOPY, Instruction::new(ext_code_copy), gas);
-    evm.context().set_tx(transaction);
+        0,
+    ));
     let outcome = Mainnet.run(&mut evm);
-    evm.end_transaction();
     let tally = evm.take_tally();
     let faults = evm.source().take_faults();
     let counts = Counts {
@@ -81,8 +88,7 @@ pub fn execute(config: &Config, transaction: TxEnv, sender: Sender) -> Transacti
     match outcome {
         Ok(result) => {
             if mode == Mode::Call {
-                let changes = evm.finalize();
-                evm.context().journaled_state.database.commit(changes);
+                database::commit(&ManuallyDrop::new(evm.finalize()));
             }
             done(result, counts)
         }
@@ -119,11 +125,11 @@ fn context(
     config: &Config,
     spec: SpecId,
     world: World,
+    transaction: TxEnv,
     sender: Sender,
     beneficiary: Address,
 ) -> EthContext<World> {
-    let mut rules = CfgEnv::<SpecId>::default();
-    rules.set_spec_and_mainnet_gas_params(spec);
+    let mut rules = CfgEnv::new_with_spec(spec);
     rules.chain_id = config.chain_id;
     rules.tx_gas_limit_cap = Some(u64::MAX);
     rules.disable_nonce_check = sender != Sender::Signed;
@@ -140,8 +146,9 @@ fn context(
     block.set_blob_excess_gas_and_price(0, rules.blob_base_fee_update_fraction());
     let mut journal = Journal::new(world);
     journal.set_spec_id(spec);
+    journal.inner.journal.reserve(JOURNAL_ENTRIES);
     Context {
-        tx: TxEnv::default(),
+        tx: transaction,
         block,
         cfg: rules,
         journaled_state: journal,
@@ -161,6 +168,37 @@ pub fn address_of(account: &[u8]) -> Address {
     Address::from_word(near::keccak256(account).into())
 }
 
+/// revm's instructions for frames that are interpreted, as tables that are made by the compiler.
+struct Instructions(engine_abi::Fork);
+
+/// revm's, but for one that copies the bytes of code.
+static INSTRUCTIONS: InstructionTable<EthInterpreter, EthContext<World>> = {
+    let mut table = instruction_table();
+    table[EXTCODECOPY as usize] = Instruction::new(ext_code_copy);
+    table
+};
+
+static GAS_OF_CANCUN: GasTable = gas_table_spec(SpecId::CANCUN);
+static GAS_OF_PRAGUE: GasTable = gas_table_spec(SpecId::PRAGUE);
+static GAS_OF_OSAKA: GasTable = gas_table_spec(SpecId::OSAKA);
+
+impl InstructionProvider for Instructions {
+    type Context = EthContext<World>;
+    type InterpreterTypes = EthInterpreter;
+
+    fn instruction_table(&self) -> &InstructionTable<EthInterpreter, EthContext<World>> {
+        &INSTRUCTIONS
+    }
+
+    fn gas_table(&self) -> &GasTable {
+        match self.0 {
+            engine_abi::Fork::Cancun => &GAS_OF_CANCUN,
+            engine_abi::Fork::Prague => &GAS_OF_PRAGUE,
+            engine_abi::Fork::Osaka => &GAS_OF_OSAKA,
+        }
+    }
+}
+
 /// revm's mainnet, but for the account of a beneficiary who gets nothing: it is not even read.
 struct Mainnet;
 
@@ -168,6 +206,24 @@ impl Handler for Mainnet {
     type Evm = Evm;
     type Error = EvmFailure;
     type HaltReason = HaltReason;
+
+    /// revm's, with precompiles as entries of the access list, of no slots: they are as warm there, for less than a set of
+    /// their own is.
+    fn load_accounts(&self, evm: &mut Evm) -> Result<(), EvmFailure> {
+        let (context, precompiles) = evm.ctx_precompiles();
+        let mut warm = AddressMap::with_capacity_and_hasher(32, Default::default());
+        for address in precompiles.addresses() {
+            warm.insert(address, HashSet::default());
+        }
+        for item in context.tx.access_list.iter() {
+            let slots = item.storage_keys.iter().map(|key| U256::from_be_bytes(key.0));
+            warm.entry(item.address).or_default().extend(slots);
+        }
+        let beneficiary = context.block.beneficiary;
+        context.journaled_state.warm_coinbase_account(beneficiary);
+        context.journaled_state.warm_access_list(warm);
+        Ok(())
+    }
 
     fn reward_beneficiary(
         &self,
@@ -254,23 +310,26 @@ pub fn log(result: &TransactionResult) {
 }
 
 fn base64(bytes: &[u8]) -> Vec<u8> {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let digit = |word: u32, place: u32| DIGITS[(word >> (18 - 6 * place)) as usize & 63];
-    let mut line = Vec::with_capacity(4 + bytes.len().div_ceil(3) * 4);
-    line.extend_from_slice(b"evm:");
+    static DIGITS: [u8; 64] = *b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let digits = |[first, second, third]: [u8; 3]| {
+        let group = u32::from(first) << 16 | u32::from(second) << 8 | u32::from(third);
+        let digit = |shift: u32| u32::from(DIGITS[(group >> shift & 63) as usize]);
+        (digit(18) | digit(12) << 8 | digit(6) << 16 | digit(0) << 24).to_le_bytes()
+    };
+    const PREFIX: &[u8; 4] = b"evm:";
+    let mut line = alloc::vec![b'='; PREFIX.len() + bytes.len().div_ceil(3) * 4];
+    let (groups, _) = line.as_chunks_mut::<4>();
+    let Some((prefix, groups)) = groups.split_first_mut() else { return line };
+    *prefix = *PREFIX;
     let (chunks, rest) = bytes.as_chunks::<3>();
-    for [first, second, third] in chunks {
-        let word = u32::from_be_bytes([0, *first, *second, *third]);
-        line.extend_from_slice(&[digit(word, 0), digit(word, 1), digit(word, 2), digit(word, 3)]);
+    for (group, chunk) in groups.iter_mut().zip(chunks) {
+        *group = digits(*chunk);
     }
-    match rest {
-        [first] => {
-            let word = u32::from_be_bytes([0, *first, 0, 0]);
-            line.extend_from_slice(&[digit(word, 0), digit(word, 1), b'=', b'=']);
-        }
-        [first, second] => {
-            let word = u32::from_be_bytes([0, *first, *second, 0]);
-            line.extend_from_slice(&[digit(word, 0), digit(word, 1), digit(word, 2), b'=']);
+    let last = groups.last_mut();
+    match (last, rest) {
+        (Some(last), [first]) => last[..2].copy_from_slice(&digits([*first, 0, 0])[..2]),
+        (Some(last), [first, second]) => {
+            last[..3].copy_from_slice(&digits([*first, *second, 0])[..3]);
         }
         _ => {}
     }

@@ -52,6 +52,8 @@ pub struct Modules {
     engine: Engine,
     linker: Linker<Frame>,
     compiled: BTreeMap<B256, Compiled>,
+    /// Those that wait for another frame.
+    waiting: Vec<Module>,
     faults: Vec<String>,
 }
 
@@ -72,6 +74,7 @@ pub struct Module {
     store: Store<Frame>,
     memory: Memory,
     state: State,
+    code_hash: B256,
 }
 
 enum State {
@@ -151,7 +154,14 @@ impl Modules {
         if define(&mut linker).is_err() {
             cotenant_guest::panic("ERR_ENGINE: the functions of modules clash");
         }
-        Self { codes, engine, linker, compiled: BTreeMap::new(), faults: Vec::new() }
+        Self {
+            codes,
+            engine,
+            linker,
+            compiled: BTreeMap::new(),
+            waiting: Vec::new(),
+            faults: Vec::new(),
+        }
     }
 
     /// What modules did wrong.
@@ -171,7 +181,7 @@ impl Modules {
         let instance = self.linker.instantiate_and_start(&mut store, compiled).map_err(shown)?;
         let method = instance.get_typed_func(&store, METHOD).map_err(shown)?;
         let memory = instance.get_memory(&store, "memory").ok_or("it exports no memory")?;
-        Ok(Module { store, memory, state: State::Fresh(method) })
+        Ok(Module { store, memory, state: State::Fresh(method), code_hash: hash })
     }
 }
 
@@ -187,7 +197,14 @@ impl ModuleSource for Modules {
             frame.bytecode = ExtBytecode::new_with_hash(code::body(hash), hash);
             return Ok(Begun::Interpreter);
         }
+        if let Some(place) = self.waiting.iter().position(|module| module.code_hash == hash) {
+            return Ok(Begun::Module(self.waiting.swap_remove(place)));
+        }
         self.open(hash).map(Begun::Module).map_err(|reason| format!("ERR_MODULE: {reason}"))
+    }
+
+    fn give_back(&mut self, module: Module, _: u64) {
+        self.waiting.push(module);
     }
 
     fn code_bytes(hash: B256, code: &Bytecode) -> Bytes {
@@ -200,9 +217,8 @@ impl ModuleSource for Modules {
 }
 
 impl LiveModule for Module {
-    type Bytes = Vec<u8>;
-
-    fn resume(&mut self, bytes: Vec<u8>) -> Result<Progress<Vec<u8>>, String> {
+    fn resume(&mut self, bytes: &[u8], said: &mut Vec<u8>) -> Result<Progress, String> {
+        let bytes = bytes.to_vec();
         let call = match core::mem::replace(&mut self.state, State::Ended) {
             State::Fresh(method) => {
                 self.store.data_mut().register = bytes;
@@ -219,14 +235,16 @@ impl LiveModule for Module {
         let failed = |reason: String| Ok(Progress::Failed(FrameFault::Failed { reason }));
         match call {
             Ok(TypedResumableCall::Finished(())) => {
-                Ok(Progress::Done(core::mem::take(&mut self.store.data_mut().result)))
+                *said = core::mem::take(&mut self.store.data_mut().result);
+                Ok(Progress::Done)
             }
             Ok(TypedResumableCall::HostTrap(call)) => {
                 if call.host_error().downcast_ref::<Yield>().is_none() {
                     return failed(call.host_error().to_string());
                 }
                 self.state = State::Suspended(call);
-                Ok(Progress::Yielded(core::mem::take(&mut self.store.data_mut().outbox)))
+                *said = core::mem::take(&mut self.store.data_mut().outbox);
+                Ok(Progress::Yielded)
             }
             Ok(TypedResumableCall::OutOfFuel(_)) => failed("out of fuel".to_string()),
             Err(error) => failed(error.to_string()),

@@ -5,6 +5,11 @@
 //! however much gas was attached. If the *call* runs out first, it fails as a whole: what a transaction does never
 //! depends on how much NEAR gas came with it.
 //!
+//! **Modules that wait.** A module whose frame has ended offers to run the next frame of the same contract, which costs much
+//! less than to open one. It has the bound that it was opened with; a frame is given to it only if that bound covers
+//! the frame's gas and what the module's frames have spent so far. A module that behaves has burnt less for these,
+//! so no frame is ever short of what it would have had in a module of its own.
+//!
 //! **Refusals.** A module that the host does not open (no room for one more live call, no memory, no such module any
 //! more) has not run, so its frame is interpreted instead, with the result that it would have had.
 
@@ -28,6 +33,12 @@ const FIXED_GAS: u64 = 3_000_000_000_000;
 /// (some 300 Mgas a unit).
 const GAS_PER_EVM_GAS: u64 = 1_000_000_000;
 
+/// EVM gas that a frame counts as at the least, for what its module does before and after it: the price of a call.
+const FRAME_EVM_GAS: u64 = 100;
+
+/// Modules that wait for another frame, at most.
+const WAITING_MAX: usize = 16;
+
 /// Faults that a result lists.
 const FAULTS_MAX: usize = 8;
 
@@ -50,6 +61,8 @@ pub enum Mode {
 pub struct Modules {
     mode: Mode,
     codes: Shared,
+    /// Those that wait for another frame.
+    waiting: Vec<Module>,
     faults: Vec<String>,
 }
 
@@ -58,12 +71,15 @@ pub struct Module {
     live: Live,
     /// Whether the bound on its gas is the call's and not its own.
     bound_by_call: bool,
+    code_hash: B256,
+    /// The EVM gas of a frame that its bound is still good for.
+    evm_gas: u64,
 }
 
 impl Modules {
     /// Modules of the code that `codes` finds.
     pub fn new(mode: Mode, codes: Shared) -> Self {
-        Self { mode, codes, faults: Vec::new() }
+        Self { mode, codes, waiting: Vec::new(), faults: Vec::new() }
     }
 
     /// What modules did wrong.
@@ -92,6 +108,10 @@ impl ModuleSource for Modules {
         let codes = self.codes.borrow();
         let Some(promotion) = codes.module(hash) else { return Ok(Begun::Interpreter) };
         let evm_gas = frame.gas.remaining();
+        let fits = |module: &Module| module.code_hash == hash && module.evm_gas >= evm_gas;
+        if let Some(place) = self.waiting.iter().position(fits) {
+            return Ok(Begun::Module(self.waiting.swap_remove(place)));
+        }
         if evm_gas <= FRAME_GAS_MAX {
             let (gas, bound_by_call) = self.bound(evm_gas);
             let opened = Call::open(&promotion.namespace, METHOD)
@@ -99,11 +119,19 @@ impl ModuleSource for Modules {
                 .grants(Grants::CRYPTO)
                 .start();
             if let Ok(live) = opened {
-                return Ok(Begun::Module(Module { live, bound_by_call }));
+                let module = Module { live, bound_by_call, code_hash: hash, evm_gas };
+                return Ok(Begun::Module(module));
             }
         }
         frame.bytecode = ExtBytecode::new_with_hash(code::body(hash), hash);
         Ok(Begun::Interpreter)
+    }
+
+    fn give_back(&mut self, mut module: Module, gas_spent: u64) {
+        module.evm_gas = module.evm_gas.saturating_sub(gas_spent.saturating_add(FRAME_EVM_GAS));
+        if self.waiting.len() < WAITING_MAX {
+            self.waiting.push(module);
+        }
     }
 
     fn code_bytes(hash: B256, code: &Bytecode) -> Bytes {
@@ -118,13 +146,13 @@ impl ModuleSource for Modules {
 }
 
 impl LiveModule for Module {
-    type Bytes = Vec<u8>;
-
-    fn resume(&mut self, bytes: Vec<u8>) -> Result<Progress<Vec<u8>>, String> {
-        let mut message = Vec::with_capacity(BUFFER_BYTES);
-        match self.live.resume_into_vec(&bytes, &mut message) {
-            Ok(StepInto::Yielded(_)) => Ok(Progress::Yielded(message)),
-            Ok(StepInto::Returned(_)) => Ok(Progress::Done(message)),
+    fn resume(&mut self, bytes: &[u8], said: &mut Vec<u8>) -> Result<Progress, String> {
+        if said.capacity() < BUFFER_BYTES {
+            *said = Vec::with_capacity(BUFFER_BYTES);
+        }
+        match self.live.resume_into_vec(bytes, said) {
+            Ok(StepInto::Yielded(_)) => Ok(Progress::Yielded),
+            Ok(StepInto::Returned(_)) => Ok(Progress::Done),
             Err(SyncExecutionError::OutOfGas) if self.bound_by_call => {
                 cotenant_guest::panic("ERR_NEAR_GAS: attach more gas; nothing has changed")
             }

@@ -29,16 +29,21 @@ const P256_VERIFY: u16 = 0x100;
 /// The precompiles of a fork.
 pub struct HostPrecompiles {
     fork: Fork,
-    addresses: AddressSet,
+    /// None: the handler warms them.
+    warm: AddressSet,
 }
 
 impl HostPrecompiles {
     /// Those of a fork.
     pub fn new(fork: Fork) -> Self {
-        let last = if fork == Fork::Cancun { LAST_OF_CANCUN } else { LAST_OF_PRAGUE };
-        let more = (fork == Fork::Osaka).then_some(P256_VERIFY);
-        let addresses = (ECRECOVER..=last).chain(more).map(address).collect();
-        Self { fork, addresses }
+        Self { fork, warm: AddressSet::default() }
+    }
+
+    /// Where they are.
+    pub fn addresses(&self) -> impl Iterator<Item = Address> + use<> {
+        let last = if self.fork == Fork::Cancun { LAST_OF_CANCUN } else { LAST_OF_PRAGUE };
+        let more = (self.fork == Fork::Osaka).then_some(P256_VERIFY);
+        (ECRECOVER..=last).chain(more).map(address)
     }
 
     /// The number of a precompile of the fork.
@@ -91,7 +96,7 @@ impl<C: ContextTr> PrecompileProvider<C> for HostPrecompiles {
     }
 
     fn warm_addresses(&self) -> &AddressSet {
-        &self.addresses
+        &self.warm
     }
 
     fn contains(&self, address: &Address) -> bool {
