@@ -21,8 +21,9 @@
 //! | `lookup` | an open that is refused because the module has no such method |
 //! | `open` | open, resume, return, less `resume` and `lookup` |
 //! | `close` | what it costs more if the callee yields instead and is closed |
-//! | `memory_page` | a page more that a callee starts with, or grows by at once, and does not touch: commit and reset |
-//! | `memory_growth` | growing once more, by a page |
+//! | `memory_page` | a page more that a callee starts with and does not touch: commit and reset |
+//! | `memory_growth` | growing once by a page instead of not at all, or once more |
+//! | `grown_page` | a page more that a callee grows by at once and does not touch |
 //! | `byte_in`, `byte_out` | a byte more of answer, of yield |
 //! | `register` | the dearest of the four functions on eight bytes |
 //! | `register_byte` | the dearest of the four for a byte more |
@@ -55,7 +56,7 @@ const LONG: u64 = 65_536;
 const PAGES: u32 = 129;
 
 /// How many costs there are.
-const COSTS: usize = 11;
+const COSTS: usize = 12;
 
 /// One of the costs.
 #[derive(Debug, Serialize)]
@@ -117,7 +118,7 @@ impl Bench {
         sample(self.runs, || Ok((probe("many")? - probe("one")?) / f64::from(PAGES - 1)))
     }
 
-    /// Nanoseconds for a page more that a memory grows by at once, and for growing once more.
+    /// Nanoseconds for a page more that a memory grows by at once, and for growing at all or once more.
     fn growth(&self) -> Result<(Spread, Spread)> {
         let session = self.world.session(self.engine);
         let name = namespace("one");
@@ -127,8 +128,9 @@ impl Bench {
         };
         let each = f64::from(PAGES - 1);
         let page = sample(self.runs, || Ok((probe(1, PAGES)? - probe(1, 1)?) / each))?;
-        let growth = sample(self.runs, || Ok((probe(PAGES, 1)? - probe(1, PAGES)?) / each))?;
-        Ok((page, growth))
+        let more = sample(self.runs, || Ok((probe(PAGES, 1)? - probe(1, PAGES)?) / each))?;
+        let first = sample(self.runs, || Ok(probe(1, 1)? - probe(0, 1)?))?;
+        Ok((page, dearer(first, more)))
     }
 
     /// Nanoseconds of one call of a register function on so many bytes.
@@ -170,15 +172,14 @@ impl Bench {
         }
         let (start_page, touched) = (self.page("leave")?, self.page("touch")?);
         let (grown_page, growth) = self.growth()?;
-        let dearer = |a: Spread, b: Spread| if a.median < b.median { b } else { a };
-        let nothing = Spread::of(vec![0.0]);
-        let page = dearer(dearer(start_page, grown_page), nothing);
-        let growth = dearer(growth, nothing);
+        let or_nothing = |cost: Spread| dearer(cost, Spread::of(vec![0.0]));
+        let (page, growth) = (or_nothing(start_page), or_nothing(growth));
         Ok([
             lookup,
             open,
             page,
             growth,
+            or_nothing(grown_page),
             resume,
             byte_in,
             byte_out,
@@ -191,6 +192,11 @@ impl Bench {
     }
 }
 
+/// The one with the larger median.
+fn dearer(a: Spread, b: Spread) -> Spread {
+    if a.median < b.median { b } else { a }
+}
+
 /// Names and prices of today, in the order of the struct.
 fn prices(costs: &SyncCosts) -> [(&'static str, u64); COSTS] {
     let SyncCosts {
@@ -198,6 +204,7 @@ fn prices(costs: &SyncCosts) -> [(&'static str, u64); COSTS] {
         open,
         memory_page,
         memory_growth,
+        grown_page,
         resume,
         byte_in,
         byte_out,
@@ -211,6 +218,7 @@ fn prices(costs: &SyncCosts) -> [(&'static str, u64); COSTS] {
         ("open", open),
         ("memory_page", memory_page),
         ("memory_growth", memory_growth),
+        ("grown_page", grown_page),
         ("resume", resume),
         ("byte_in", byte_in),
         ("byte_out", byte_out),

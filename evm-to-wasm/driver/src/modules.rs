@@ -154,6 +154,7 @@ fn operators_alone(schedule: &Schedule) -> Schedule {
         open: 0,
         memory_page: 0,
         memory_growth: 0,
+        grown_page: 0,
         resume: 0,
         byte_in: 0,
         byte_out: 0,

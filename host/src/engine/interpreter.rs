@@ -1,7 +1,8 @@
 //! wasmi: the interpreter, and the oracle of the native engines.
 //!
-//! Its artifact is the metered module with its memory imported: the memory is made here, so that neither making it nor
-//! growing it writes zeroes. Every instance has a store of its own, and is used again like a native one.
+//! Its artifact is the metered module with its memory imported: the memory is made here, of address space that is ours to
+//! clear. Every instance has a store of its own, and is used again like a native one unless its memory has grown: wasmi
+//! takes no pages back.
 #![allow(unsafe_code)]
 
 use super::memory::LentMemory;
@@ -285,13 +286,11 @@ impl Instance for InterpretedInstance {
             return false;
         }
         let pages = self.memory.size(&self.store);
-        // SAFETY: the guest has ended, and no reference to its memory outlives a call of `data` or `data_mut`.
-        if !unsafe { self.lent.clear((pages * PAGE_BYTES) as usize, keep_warm) } {
+        if pages > u64::from(self.facts.initial_pages) {
             return false;
         }
-        let grown = pages.saturating_sub(u64::from(self.facts.initial_pages));
-        // A negative amount: our wasmi_core gives the pages back. As published it refuses.
-        if grown > 0 && self.memory.grow(&mut self.store, grown.wrapping_neg()).is_err() {
+        // SAFETY: the guest has ended, and no reference to its memory outlives a call of `data` or `data_mut`.
+        if !unsafe { self.lent.clear((pages * PAGE_BYTES) as usize, keep_warm) } {
             return false;
         }
         self.store.data().growth.reset();

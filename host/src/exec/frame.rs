@@ -178,6 +178,8 @@ pub(super) struct Frame<'y, 'c> {
     growth: Option<Arc<Growth>>,
     /// Pages of a private frame's memory that are paid for.
     pages_paid: u64,
+    /// Whether a growth has been paid for.
+    growth_paid: bool,
     /// Logs of its own that the ledger allowed.
     logs_seen: usize,
     /// Burnt for callees since the host function began.
@@ -213,6 +215,7 @@ impl<'y, 'c> Frame<'y, 'c> {
             split: Split::default(),
             growth: None,
             pages_paid: 0,
+            growth_paid: false,
             logs_seen: 0,
             settled: 0,
             failure: None,
@@ -384,12 +387,15 @@ impl<'y, 'c> Frame<'y, 'c> {
         if new == 0 || self.visibility == Visibility::Public {
             return Ok(());
         }
+        // The first growth costs the instance its place in the pool.
+        let grown = if self.growth_paid { new } else { pages };
         self.pages_paid = pages;
+        self.growth_paid = true;
         let before = self.used();
         let times = self.growth.as_ref().map_or(0, |growth| growth.take_times());
         let costs = self.root.schedule.sync;
         let times_gas = costs.memory_growth.saturating_mul(u64::from(times));
-        let paid = self.burn(costs.memory_page.saturating_mul(new).saturating_add(times_gas));
+        let paid = self.burn(costs.grown_page.saturating_mul(grown).saturating_add(times_gas));
         let gas = self.used().saturating_sub(before);
         self.split.note_memory(gas);
         paid
