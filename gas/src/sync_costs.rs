@@ -38,34 +38,34 @@ pub struct SyncCosts {
 impl SyncCosts {
     /// The committed snapshot.
     ///
-    /// AMD EPYC, x86_64; medians of 31 runs, 2026-11-27, on a machine that others used as well.
-    /// near-vm-runner 0.38.0 takes 190882 ns for soak at 10,000 loops, whose 558287597893 gas stand for 558288 ns:
-    /// ratio 0.3419, machine factor (1/3) / ratio = 0.975, kept in 1..=2: 1.000.
-    /// gas = largest over the engines of (ns x 1,000,000 x 1.000 x 3), two digits, rounded up.
+    /// AMD EPYC, x86_64; medians of 31 runs.
+    /// near-vm-runner 0.38.0 takes 174342 ns for soak at 10,000 loops, whose 558287597893 gas stand for 558288 ns:
+    /// ratio 0.3123, machine factor (1/3) / ratio = 1.067, kept in 1..=2: 1.067.
+    /// gas = largest over the engines of (ns x 1,000,000 x 1.067 x 3), two digits, rounded up.
     pub const CURRENT: SyncCosts = SyncCosts {
-        // 357.435 ns on wasmi.
-        lookup: 1_100_000_000,
-        // 1842.086 ns on wasmi.
-        open: 5_600_000_000,
-        // 0.477 ns on wasmi.
-        memory_page: 1_500_000,
-        // 1019.336 ns on cranelift.
-        memory_growth: 3_100_000_000,
-        // Not measured yet.
-        grown_page: 7_400_000_000,
-        // 345.964 ns on wasmi.
+        // 351.720 ns on wasmi.
+        lookup: 1_200_000_000,
+        // 1760.035 ns on singlepass.
+        open: 5_700_000_000,
+        // 14.625 ns on wasmi.
+        memory_page: 47_000_000,
+        // 4608.000 ns on cranelift.
+        memory_growth: 15_000_000_000,
+        // 665.602 ns on wasmi.
+        grown_page: 2_200_000_000,
+        // 341.644 ns on wasmi.
         resume: 1_100_000_000,
-        // 0.045 ns on cranelift.
+        // 0.041 ns on cranelift.
         byte_in: 140_000,
-        // 0.041 ns on singlepass.
+        // 0.038 ns on wasmi.
         byte_out: 130_000,
-        // 115.321 ns on wasmi.
-        callback: 350_000_000,
-        // 822.925 ns on cranelift.
+        // 113.881 ns on wasmi.
+        callback: 370_000_000,
+        // 761.090 ns on wasmi.
         close: 2_500_000_000,
-        // 119.030 ns on wasmi.
-        register: 360_000_000,
-        // 0.025 ns on singlepass.
-        register_byte: 75_000,
+        // 121.985 ns on wasmi.
+        register: 400_000_000,
+        // 0.024 ns on singlepass.
+        register_byte: 77_000,
     };
 }

@@ -30,6 +30,10 @@ const WARM_BYTES_MAX: usize = 128 << 10;
 /// Ranges of it: each one more is one more call of the kernel.
 const WARM_RANGES_MAX: usize = 4;
 
+/// Regions of ended interpreted instances that a thread keeps, and how much of each stays resident.
+const IDLE_REGIONS_MAX: usize = 16;
+const IDLE_BYTES_MAX: usize = 16 << 20;
+
 /// Resets after which it is looked up again what the guest touches.
 const LOOK_EVERY: u32 = 256;
 
@@ -356,21 +360,35 @@ impl Anatomy {
     }
 }
 
-/// The memory of an interpreted instance: all that it may grow to, zeroed, so that nothing has to be written or
-/// copied when it is made or grows.
+/// The memory of an interpreted instance: room for all that it may grow to, so that nothing is copied when it grows.
+///
+/// What is in it at first is anything: wasmi zeroes what an instance starts with and what it grows by.
 #[derive(Debug)]
 pub(super) struct LentMemory {
-    region: Region,
+    /// Gone when it is dropped.
+    region: Option<Region>,
     warmth: Warmth,
 }
 
+thread_local! {
+    /// Regions that nobody has: to be written to they need no page faults.
+    static IDLE: RefCell<Vec<Region>> = const { RefCell::new(Vec::new()) };
+}
+
 impl LentMemory {
-    /// A memory of so many zeroed pages.
+    /// A memory of so many pages.
     pub(super) fn reserve(pages: u32) -> Result<Self, HostFault> {
         // A mapping has at least a byte.
         let bytes = (pages as usize * PAGE_BYTES as usize).max(OS_PAGE_BYTES);
-        let region = Region::reserve(bytes, libc::PROT_READ | libc::PROT_WRITE)?;
-        Ok(Self { region, warmth: Warmth::default() })
+        let idle = IDLE.with_borrow_mut(|idle| {
+            let place = idle.iter().position(|region| region.bytes == bytes)?;
+            Some(idle.swap_remove(place))
+        });
+        let region = match idle {
+            Some(region) => region,
+            None => Region::reserve(bytes, libc::PROT_READ | libc::PROT_WRITE)?,
+        };
+        Ok(Self { region: Some(region), warmth: Warmth::default() })
     }
 
     /// All of its bytes.
@@ -380,7 +398,9 @@ impl LentMemory {
     pub(super) unsafe fn lend(&mut self) -> &'static mut [u8] {
         // SAFETY: the region is readable and writable as a whole, nobody else reaches it, and the caller keeps to
         // its lifetime.
-        unsafe { std::slice::from_raw_parts_mut(self.region.base.as_ptr(), self.region.bytes) }
+        self.region.as_mut().map_or(&mut [], |region| unsafe {
+            std::slice::from_raw_parts_mut(region.base.as_ptr(), region.bytes)
+        })
     }
 
     /// Zeroes the first `length` bytes. What is kept warm stays resident.
@@ -388,7 +408,23 @@ impl LentMemory {
     /// # Safety
     /// Nobody has a reference to the bytes while this runs.
     pub(super) unsafe fn clear(&mut self, length: usize, keep_warm: bool) -> bool {
-        self.region.clear(length, keep_warm.then_some(&mut self.warmth))
+        let warmth = keep_warm.then_some(&mut self.warmth);
+        self.region.as_ref().is_some_and(|region| region.clear(length, warmth))
+    }
+}
+
+impl Drop for LentMemory {
+    fn drop(&mut self) {
+        let Some(region) = self.region.take() else { return };
+        // A thread that ends has no list any more.
+        let _ = IDLE.try_with(|idle| {
+            let mut idle = idle.borrow_mut();
+            let far =
+                region.bytes <= IDLE_BYTES_MAX || region.discard(IDLE_BYTES_MAX, region.bytes);
+            if far && idle.len() < IDLE_REGIONS_MAX {
+                idle.push(region);
+            }
+        });
     }
 }
 
