@@ -65,8 +65,20 @@ pub struct State {
     pub falls: Option<u32>,
     /// Which copy of the block this is: the return addresses of the copied functions that it is in.
     pub copy: Vec<u32>,
+    /// The function that it is in, a place in [`Analysis::functions`]: below the return address its stack is not known.
+    pub within: Option<u32>,
+    /// Whether its jump returns from that function.
+    pub returns: bool,
+    /// The call that its jump is.
+    pub call: Option<Called>,
+    /// Whether it never comes to a dynamic jump, and so is entered with any stack.
+    pub closed: bool,
+    /// Entries of its stack that are known.
+    pub entries: u32,
     shape: Shape,
     links: Vec<Link>,
+    /// Calls that its jump is: callee and site.
+    calls: Vec<(u32, u32)>,
     queued: bool,
     /// Whether its stack is another one than when it was interpreted.
     changed: bool,
@@ -83,6 +95,33 @@ pub struct Analysis {
     pub any_jump: bool,
     /// The copied function that each return address of copies is of.
     pub copied_for: BTreeMap<u32, u32>,
+    /// Functions that are interpreted once for all their callers.
+    pub functions: Vec<Interpreted>,
+}
+
+/// A call by a jump.
+#[derive(Clone, Debug)]
+pub struct Called {
+    /// The function, a place in [`Analysis::functions`].
+    pub function: u32,
+    /// Where it begins in the code, as the jump has it.
+    pub pc: u32,
+    /// The return address.
+    pub returns: u32,
+    /// States in which it comes back.
+    pub landed: Vec<u32>,
+}
+
+/// A function that is interpreted once for all its callers.
+#[derive(Clone, Copy, Debug)]
+pub struct Interpreted {
+    /// Its first block.
+    pub block: u32,
+    /// Entries of the stack that are its own when it is called: the return address and what is above.
+    pub entries: u32,
+    /// Whether it reads nothing of the stack but those, and each call of it is one for certain. Its return address may
+    /// be read, but it leaves it by that alone.
+    pub simple: bool,
 }
 
 /// Interprets `blocks`; none if there are functions to copy and they are too many or come from anywhere.
@@ -120,7 +159,7 @@ fn coarse(blocks: &Blocks<'_>) -> Analysis {
         state.heights = if index == 0 && !block.jumpdest { (0, 0) } else { (0, STACK_LIMIT) };
         states.push(state);
     }
-    Analysis { states, any_jump: true, copied_for: BTreeMap::new() }
+    Analysis { states, any_jump: true, copied_for: BTreeMap::new(), functions: Vec::new() }
 }
 
 impl State {
@@ -135,8 +174,17 @@ impl State {
             jump: None,
             falls: None,
             copy: copy.collect(),
+            within: match shape.tail {
+                Tail::Of(function) => Some(function),
+                _ => None,
+            },
+            returns: false,
+            call: None,
+            closed: false,
+            entries: 0,
             shape,
             links: Vec::new(),
+            calls: Vec::new(),
             queued: false,
             changed: true,
             seen: 0,
@@ -157,6 +205,10 @@ struct Callee {
     givers: Vec<u32>,
     /// States that have looked at the return addresses.
     users: Vec<u32>,
+    /// Whether some state of it reaches below its return address, or it gives now more and now less.
+    reaches_below: bool,
+    /// Entries that it gives.
+    gives: Option<u32>,
 }
 
 /// A call: a state that jumps with a return address on the stack.
@@ -170,7 +222,12 @@ struct Site {
     below: Shape,
     /// Height of that, relative to the entry of the state.
     height: i32,
+    /// States that the call comes back to; one more than [`LANDED_MAX`] stand for any.
+    landed: Vec<u32>,
 }
+
+/// States that one call comes back to, for which it is worth a look whether they are one node.
+const LANDED_MAX: usize = 4;
 
 /// What tells the states of a block from each other.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -259,7 +316,61 @@ impl<'a, 'b> Interpreter<'a, 'b> {
             }
         }
         heights::find(self.blocks, &mut self.states, self.any_jump);
-        Some(Analysis { states: self.states, any_jump: self.any_jump, copied_for: self.copied_for })
+        let functions = self.called();
+        Some(Analysis {
+            states: self.states,
+            any_jump: self.any_jump,
+            copied_for: self.copied_for,
+            functions,
+        })
+    }
+
+    /// Notes with the states which calls they are, and gives the functions.
+    fn called(&mut self) -> Vec<Interpreted> {
+        for state in &mut self.states {
+            state.closed = self.functions.closed[state.block as usize];
+            state.entries = state.shape.entries.len() as u32;
+        }
+        let mut functions: Vec<Interpreted> = self
+            .callees
+            .iter()
+            .map(|callee| Interpreted {
+                block: NOWHERE,
+                entries: 0,
+                simple: callee.users.is_empty() && !callee.reaches_below,
+            })
+            .collect();
+        for ((block, entries), function) in &self.callee_keys {
+            let function = &mut functions[*function as usize];
+            (function.block, function.entries) = (*block, *entries);
+        }
+        for index in 0..self.states.len() {
+            let State { calls, jump, .. } = &self.states[index];
+            let entry = match jump {
+                Some(Goes::To(to)) => match to.as_slice() {
+                    &[(pc, entry)] if entry != NOWHERE => Some((pc, entry)),
+                    _ => None,
+                },
+                _ => None,
+            };
+            let (&[(function, site)], Some((pc, entry))) = (calls.as_slice(), entry) else {
+                for (function, _) in calls {
+                    functions[*function as usize].simple = false;
+                }
+                continue;
+            };
+            let Site { returns, ref landed, .. } =
+                self.callees[function as usize].sites[site as usize];
+            if self.states[entry as usize].within != Some(function)
+                || !(1..=LANDED_MAX).contains(&landed.len())
+            {
+                functions[function as usize].simple = false;
+                continue;
+            }
+            let call = Called { function, pc, returns, landed: landed.clone() };
+            self.states[index].call = Some(call);
+        }
+        functions
     }
 
     /// Joins a stack into the state of `block` that is for such stacks.
@@ -452,8 +563,10 @@ impl<'a, 'b> Interpreter<'a, 'b> {
     }
 
     fn interpret(&mut self) {
-        let State { block: block_index, ref shape, .. } = self.states[self.index as usize];
-        let mut shape = shape.clone();
+        let state = &mut self.states[self.index as usize];
+        state.calls.clear();
+        let block_index = state.block;
+        let mut shape = state.shape.clone();
         let blocks = self.blocks;
         let block = &blocks.blocks[block_index as usize];
         self.steps += 1 + u64::from(block.instructions.end - block.instructions.start);
@@ -496,6 +609,7 @@ impl<'a, 'b> Interpreter<'a, 'b> {
 
     /// Interprets the block in hand, which reaches below a return address, once for each caller.
     fn split(&mut self, block: u32, callee: u32, shape: &Shape) {
+        self.callees[callee as usize].reaches_below = true;
         for site in self.news(callee) {
             let (back, from, height) = self.restored(callee, site, shape);
             let to = self.enter(block, back);
@@ -523,7 +637,7 @@ impl<'a, 'b> Interpreter<'a, 'b> {
     /// The stack of a caller with what is above it now, the caller's state, and the height relative to it.
     fn restored(&mut self, callee: u32, site: u32, shape: &Shape) -> (Shape, u32, i32) {
         let callee = &self.callees[callee as usize];
-        let Site { from, returns, below, height } = &callee.sites[site as usize];
+        let Site { from, returns, below, height, .. } = &callee.sites[site as usize];
         let mut back = below.clone();
         back.entries.extend(shape.entries.iter().map(|entry| match entry {
             Known::Return => Known::Pushed(*returns),
@@ -535,8 +649,13 @@ impl<'a, 'b> Interpreter<'a, 'b> {
 
     fn jump(&mut self, target: Known, shape: Shape, net: i32, calls: bool) -> Goes {
         let mut to = Vec::new();
+        self.states[self.index as usize].returns = target == Known::Return;
         match (target, shape.tail) {
             (Known::Return, Tail::Of(callee)) => {
+                let gives = shape.entries.len() as u32;
+                let of = &mut self.callees[callee as usize];
+                let before = of.gives.replace(gives);
+                of.reaches_below |= before.is_some_and(|before| before != gives);
                 // Sorted in the end: there may be thousands, and one more each time.
                 if let Some(Goes::To(before)) = &mut self.states[self.index as usize].jump {
                     to = core::mem::take(before);
@@ -547,6 +666,10 @@ impl<'a, 'b> Interpreter<'a, 'b> {
                     let state = self.land(returns, back);
                     self.link(state, from, height);
                     to.push((returns, state));
+                    let landed = &mut self.callees[callee as usize].sites[site as usize].landed;
+                    if landed.len() <= LANDED_MAX && !landed.contains(&state) {
+                        landed.push(state);
+                    }
                 }
             }
             (Known::Unknown | Known::Return, _) => {
@@ -623,7 +746,10 @@ impl<'a, 'b> Interpreter<'a, 'b> {
             callees.push(Callee::default());
             callees.len() as u32 - 1
         });
-        self.add_site(callee, Site { from: self.index, returns, below: shape, height });
+        self.add_site(
+            callee,
+            Site { from: self.index, returns, below: shape, height, landed: Vec::new() },
+        );
         Shape { entries, tail: Tail::Of(callee) }
     }
 
@@ -634,6 +760,7 @@ impl<'a, 'b> Interpreter<'a, 'b> {
         let mut changed = true;
         let count = sites.len() as u32;
         let place = *keys.entry(key).or_insert(count);
+        self.states[self.index as usize].calls.push((callee, place));
         match sites.get_mut(place as usize) {
             None => sites.push(site),
             Some(same) => {
