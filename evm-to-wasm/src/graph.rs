@@ -176,6 +176,10 @@ impl Graph {
         // A jump to anywhere finds one node a block.
         let first = if analysis.any_jump { Split::Never } else { Split::No };
         let mut splits = alloc::vec![first; blocks.blocks.len()];
+        for state in analysis.states.iter().filter(|state| state.stands_in) {
+            // What it does is what other states of its block do.
+            splits[state.block as usize] = Split::Never;
+        }
         let room = INSTRUCTIONS_MIN + INSTRUCTIONS_FACTOR * blocks.instructions.len();
         let reads = match fit.contains(&true) {
             true => routines::reads(blocks, analysis),

@@ -75,6 +75,8 @@ pub struct State {
     pub closed: bool,
     /// Entries of its stack that are known.
     pub entries: u32,
+    /// Whether other states of its block stand for it, one for each caller.
+    pub stands_in: bool,
     shape: Shape,
     links: Vec<Link>,
     /// Calls that its jump is: callee and site.
@@ -182,6 +184,7 @@ impl State {
             call: None,
             closed: false,
             entries: 0,
+            stands_in: false,
             shape,
             links: Vec::new(),
             calls: Vec::new(),
@@ -610,6 +613,7 @@ impl<'a, 'b> Interpreter<'a, 'b> {
     /// Interprets the block in hand, which reaches below a return address, once for each caller.
     fn split(&mut self, block: u32, callee: u32, shape: &Shape) {
         self.callees[callee as usize].reaches_below = true;
+        self.states[self.index as usize].stands_in = true;
         for site in self.news(callee) {
             let (back, from, height) = self.restored(callee, site, shape);
             let to = self.enter(block, back);
