@@ -8,6 +8,9 @@
 //! Gas is charged by section: at the entry of a node, and behind each instruction that needs it exactly. Nodes that
 //! always follow each other share a section.
 //!
+//! The entries of a routine are parameters, a call of one gives values. What a parameter may be is what the calls pass,
+//! which are built before; what a call gives is assumed and checked like the loops' phis below.
+//!
 //! More is known of a value behind a branch on it ([`facts`]) and behind an access to memory at it, which no gas
 //! pays for beyond 2^32: what follows uses a new value that is the same but narrower. The range of a phi is
 //! that of its operands. That of a loop's phi is assumed first, as the range with which the loop is entered, and
@@ -19,10 +22,11 @@ use alloc::vec::Vec;
 use crate::blocks::{Block, Blocks, End, Instruction};
 use crate::facts;
 use crate::flow::{Flow, NONE};
-use crate::graph::{Graph, Jump};
-use crate::ir::{Body, Def, Ir, Phi, V};
+use crate::graph::{Call, Graph, Jump};
+use crate::ir::{Body, Def, Ir, Phi, RoutineValues, V};
 use crate::opcode::{Family, Op, Row, arity, row};
 use crate::range::{self, Range};
+use crate::routines::Routine;
 use crate::runtime::layout;
 use crate::simplify::{Simpler, simplify};
 use crate::table::{Seed, Table};
@@ -48,9 +52,14 @@ const ROOMS_MAX: usize = 4;
 
 /// Builds the form of `graph`.
 pub fn build(blocks: &Blocks<'_>, graph: &Graph, flow: &Flow, seed: Seed) -> Ir {
-    let mut assumed = BTreeMap::new();
+    let unknown = |routine: &Routine| alloc::vec![Range::FULL; routine.gives.into()];
+    let mut assumed =
+        Assumed { phis: BTreeMap::new(), given: graph.routines.iter().map(unknown).collect() };
     let mut ir = Ir::default();
     for round in 0.. {
+        if round == ROUNDS {
+            assumed.given.iter_mut().for_each(|given| given.fill(Range::FULL));
+        }
         let more;
         (ir, more) = build_once(blocks, graph, flow, seed, ir, assumed, round);
         match more {
@@ -61,8 +70,13 @@ pub fn build(blocks: &Blocks<'_>, graph: &Graph, flow: &Flow, seed: Seed) -> Ir 
     ir
 }
 
-/// Ranges assumed for entries of the stack at the head of a loop, by node and entry.
-type Assumed = BTreeMap<(u32, i32), Assumption>;
+#[derive(Debug, Default)]
+struct Assumed {
+    /// Ranges assumed for entries of the stack at the head of a loop, by node and entry.
+    phis: BTreeMap<(u32, i32), Assumption>,
+    /// Ranges assumed for what each routine gives.
+    given: Vec<Vec<Range>>,
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Assumption {
@@ -110,6 +124,16 @@ fn build_once(
         halts: true,
     };
     ir.bodies.resize(graph.nodes.len(), none);
+    ir.routines = assumed
+        .given
+        .iter()
+        .zip(&graph.routines)
+        .map(|(given, routine)| RoutineValues {
+            parameters: Vec::new(),
+            given: given.clone(),
+            measured: routine.measured,
+        })
+        .collect();
     let mut builder = Builder {
         blocks,
         graph,
@@ -131,7 +155,18 @@ fn build_once(
         outer: alloc::vec![NONE; graph.nodes.len()],
         section: None,
         sections: alloc::vec![None; graph.nodes.len()],
+        passed: graph
+            .routines
+            .iter()
+            .map(|routine| alloc::vec![None; routine.takes() as usize])
+            .collect(),
+        given: graph
+            .routines
+            .iter()
+            .map(|routine| alloc::vec![None; routine.gives.into()])
+            .collect(),
         assumed,
+        first: round == 0,
         hopeful: round < ROUNDS,
         stepping: round < STEPPING_ROUNDS,
     };
@@ -139,7 +174,7 @@ fn build_once(
         builder.node(*node);
     }
     builder.connect();
-    let holds = builder.check();
+    let holds = builder.check() & builder.check_given();
     let more = (!holds).then(|| core::mem::take(&mut builder.assumed));
     (builder.ir, more)
 }
@@ -177,7 +212,12 @@ struct Builder<'a, 'b> {
     /// The charge that is open in the node in hand, and at the end of each node.
     section: Option<V>,
     sections: Vec<Option<V>>,
+    /// Ranges of what the calls so far pass to each routine, and of what it gives.
+    passed: Vec<Vec<Option<Range>>>,
+    given: Vec<Vec<Option<Range>>>,
     assumed: Assumed,
+    /// Whether nothing is known yet of what routines give.
+    first: bool,
     /// Whether anything is assumed.
     hopeful: bool,
     /// Whether it may be assumed a step wider.
@@ -220,6 +260,16 @@ impl Builder<'_, '_> {
                 }
             }
         }
+        if !halts && let Some(call) = self.graph.nodes[place].call {
+            let returns = self.call(call);
+            if !matches!(self.graph.nodes[place].jump, Some(Jump::Static(_))) {
+                // It comes back to one of several places.
+                operands = alloc::vec![returns];
+            }
+        }
+        if !halts && self.graph.nodes[place].jump == Some(Jump::Return) {
+            self.give(self.graph.nodes[place].routine);
+        }
         self.sections[place] = self.section.filter(|_| !halts);
         self.ir.bodies[place] = Body {
             phis,
@@ -237,6 +287,10 @@ impl Builder<'_, '_> {
         let place = node as usize;
         let mut phis = Vec::new();
         self.stack.clear();
+        if self.graph.nodes[place].enters {
+            self.enter_routine(self.graph.nodes[place].routine);
+            return phis;
+        }
         if self.flow.is_head(node) {
             self.base = 0;
             self.checked[place] = (0, 0);
@@ -255,6 +309,10 @@ impl Builder<'_, '_> {
         }
         self.base = self.flow.floor[place];
         for slot in self.base..self.flow.height[place] {
+            if let Some(value) = self.same_on_all_ways(node, slot) {
+                self.stack.push(value);
+                continue;
+            }
             let phi = self.ir.phis.len() as u32;
             self.ir.phis.push(Phi { node, slot, operands: Vec::new() });
             let range = self.phi_range(node, slot);
@@ -268,6 +326,118 @@ impl Builder<'_, '_> {
             self.stack.push(value);
         }
         phis
+    }
+
+    /// The stack at the entry of a routine: the return address and the arguments.
+    fn enter_routine(&mut self, routine: u32) {
+        let passed = core::mem::take(&mut self.passed[routine as usize]);
+        self.base = -(passed.len() as i32);
+        for (place, range) in passed.iter().enumerate() {
+            let range = range.unwrap_or(Range::FULL);
+            let value = self.ir.value(Def::Parameter(routine, place as u32), self.node, range);
+            self.ir.routines[routine as usize].parameters.push(value);
+            let value = match range.only() {
+                Some(word) => self.constant(word),
+                None => value,
+            };
+            self.stack.push(value);
+        }
+        self.passed[routine as usize] = passed;
+    }
+
+    /// The call that the end of a node is: takes its arguments from the stack, and leaves the results. Gives the return
+    /// address.
+    fn call(&mut self, call: Call) -> V {
+        self.reach(call.takes.into());
+        let height = self.height();
+        let arguments = self.stack.split_off(self.stack.len() - usize::from(call.takes));
+        for (place, argument) in arguments.iter().enumerate() {
+            let range = self.ir.range(*argument);
+            if let Some(passed) =
+                self.passed.get_mut(call.routine as usize).and_then(|all| all.get_mut(place))
+            {
+                *passed = Some(passed.map_or(range, |other| other.union(range)));
+            }
+        }
+        if call.gas > 0 {
+            self.item(Def::Charge(call.gas), Range::FULL);
+        }
+        let start = self.ir.arguments.len() as u32;
+        self.ir.arguments.extend_from_slice(&arguments);
+        let returns = arguments.first().copied().unwrap_or(V(0));
+        let arguments = (start, arguments.len() as u8);
+        self.item(Def::Call { routine: call.routine, height, arguments }, Range::FULL);
+        // The results come right behind the call, with nothing in between.
+        let ranges = self.assumed.given[call.routine as usize].clone();
+        let results: Vec<V> = ranges
+            .iter()
+            .enumerate()
+            .map(|(place, range)| self.item(Def::Given(place as u32), *range))
+            .collect();
+        for (value, range) in results.into_iter().zip(ranges) {
+            let value = match range.only() {
+                Some(word) => self.constant(word),
+                None => value,
+            };
+            self.stack.push(value);
+        }
+        returns
+    }
+
+    /// Notes what a routine gives.
+    fn give(&mut self, routine: u32) {
+        for (given, value) in self.given[routine as usize].iter_mut().zip(&self.stack) {
+            let range = self.ir.range(*value);
+            *given = Some(given.map_or(range, |other| other.union(range)));
+        }
+    }
+
+    /// Whether what was assumed of the results of routines is so, and as much as can be said.
+    fn check_given(&mut self) -> bool {
+        let mut holds = true;
+        for (given, assumed) in self.given.iter().zip(&mut self.assumed.given) {
+            for (given, assumed) in given.iter().zip(assumed) {
+                let given = given.unwrap_or(Range::FULL);
+                if !assumed.contains(given) {
+                    *assumed = if self.stepping { assumed.union(given) } else { Range::FULL };
+                    holds = false;
+                } else if self.first && given != *assumed {
+                    *assumed = given;
+                    holds = false;
+                }
+            }
+        }
+        holds
+    }
+
+    /// An entry that is the same value whichever way the node is entered.
+    fn same_on_all_ways(&mut self, node: u32, slot: i32) -> Option<V> {
+        let mut found: Option<(V, Range)> = None;
+        for from in &self.flow.predecessors[node as usize] {
+            if !self.flow.before(*from, node) {
+                // What the loop does not change comes back as it went in.
+                if slot >= self.flow.changes[node as usize] {
+                    return None;
+                }
+                continue;
+            }
+            let body = &self.ir.bodies[*from as usize];
+            if body.halts {
+                continue;
+            }
+            let value = *body.exit.get(usize::try_from(slot - body.floor).ok()?)?;
+            let range = self.ir.range(value);
+            found = Some(match found {
+                None => (value, range),
+                Some((other, known)) if self.ir.root(other) == self.ir.root(value) => {
+                    let wider = if known.contains(range) { other } else { value };
+                    (wider, known.union(range))
+                }
+                _ => return None,
+            });
+        }
+        let (value, range) = found?;
+        Some(if range == self.ir.range(value) { value } else { self.ir.root(value) })
     }
 
     /// The range of a phi: of what comes forwards, and of what is assumed to come backwards.
@@ -298,7 +468,7 @@ impl Builder<'_, '_> {
         }
         // A flag has a local of its own type: a word that comes later would not fit.
         let first = Assumption { base: wider(forward), counted: 0 };
-        let assumption = self.assumed.entry((node, slot)).or_insert(first);
+        let assumption = self.assumed.phis.entry((node, slot)).or_insert(first);
         assumption.grow(assumption.base.union(first.base));
         assumption.range()
     }
@@ -423,7 +593,11 @@ impl Builder<'_, '_> {
     /// Checks what is not known of the height; whether it is known to be wrong.
     fn check_stack(&mut self, node: u32, block: &Block) -> bool {
         let place = node as usize;
-        let (low, high) = self.graph.nodes[place].heights;
+        let (mut low, high) = self.graph.nodes[place].heights;
+        if self.graph.nodes[place].routine != NONE {
+            // A routine has what it reads.
+            low = low.max(block.need.min(high));
+        }
         if high < block.need || u32::from(low) + u32::from(block.growth) > 1024 {
             return true;
         }
@@ -490,6 +664,10 @@ impl Builder<'_, '_> {
     fn only_way(&self, node: u32) -> Option<u32> {
         let [before] = *self.flow.predecessors[node as usize] else { return None };
         let shape = &self.graph.nodes[before as usize];
+        // A routine may end the frame instead.
+        if shape.call.is_some() {
+            return None;
+        }
         let body = &self.ir.bodies[before as usize];
         let falls = shape.fall.filter(|_| body.end != End::Jump);
         let jumps = match shape.jump {
@@ -716,7 +894,9 @@ impl Builder<'_, '_> {
         let mut holds = true;
         for phi in 0..self.ir.phis.len() {
             let Phi { node, slot, ref operands } = self.ir.phis[phi];
-            let Some(mut assumption) = self.assumed.get(&(node, slot)).copied() else { continue };
+            let Some(mut assumption) = self.assumed.phis.get(&(node, slot)).copied() else {
+                continue;
+            };
             if !self.hopeful {
                 break;
             }
@@ -748,7 +928,7 @@ impl Builder<'_, '_> {
                     None => assumption = Assumption { base: Range::FULL, counted: 0 },
                 }
             }
-            self.assumed.insert((node, slot), assumption);
+            self.assumed.phis.insert((node, slot), assumption);
         }
         holds
     }

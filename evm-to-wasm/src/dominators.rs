@@ -70,7 +70,7 @@ impl Forest {
         };
         let mut open: Vec<(u32, u32)> = Vec::new();
         for (root, shape) in graph.nodes.iter().enumerate() {
-            if shape.dispatched {
+            if shape.is_root() {
                 open.push((root as u32, 0));
             }
             while let Some((node, parent)) = open.pop() {
@@ -102,7 +102,7 @@ impl Forest {
         for number in (1..count as u32).rev() {
             let place = number as usize;
             let node = self.nodes[place] as usize;
-            if graph.nodes[node].dispatched {
+            if graph.nodes[node].is_root() {
                 links.semi[place] = 0;
             }
             for predecessor in &predecessors[node] {
@@ -188,8 +188,12 @@ mod tests {
             jump: edge(0.7).map(Jump::Static),
             fall: edge(0.7),
             dispatched: place == 0 || edge(0.1).is_some(),
+            routine: NONE,
+            enters: false,
+            closed: None,
+            call: None,
         });
-        Graph { nodes: nodes.collect(), landings: BTreeMap::new() }
+        Graph { nodes: nodes.collect(), landings: BTreeMap::new(), routines: Vec::new() }
     }
 
     /// What the dispatcher leads to, if a node is taken out.

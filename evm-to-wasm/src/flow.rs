@@ -3,12 +3,14 @@
 //! The dispatcher is the root of the graph; it leads to every dispatched node. A *region* is a head and what
 //! it dominates up to other heads: inside it the height of the stack relative to the head is known and values
 //! stay in locals; every edge into a head puts the stack into memory. A *part* is a set of regions that
-//! becomes one Wasm function.
+//! becomes one Wasm function. A routine is a part of its own and one region, whose entries are all in locals; but what
+//! never comes back to its caller may be a head in it.
 //!
 //! Afterwards these hold: an edge to a node that is not a head stays in its region; an edge to another part,
 //! or against the order to a node that does not dominate its source, leads to a dispatched node; every
 //! dispatched node is a head.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use crate::blocks::Blocks;
@@ -21,6 +23,8 @@ const ROUNDS: usize = 24;
 const PASSES: u32 = 256;
 /// Entries of the stack that a region may hold in locals.
 pub const WINDOW_MAX: i32 = 40;
+/// Steps for each node in looking what changes in loops.
+const LOOP_STEPS: usize = 16;
 /// No node.
 pub const NONE: u32 = u32::MAX;
 /// All entries of the stack.
@@ -61,12 +65,18 @@ pub struct Flow {
     pub predecessors: Vec<Vec<u32>>,
     /// Whether a node is the target of an edge from a node that it dominates.
     pub loops: Vec<bool>,
+    /// For the head of a loop, the lowest entry that changes in it, relative to the head of its region.
+    pub changes: Vec<i32>,
     /// Part of each node.
     pub part: Vec<u32>,
-    /// How many there are.
+    /// How many there are, those of routines among them.
     pub parts: u32,
     /// Walks over all nodes for regions and their floors.
     passes: u32,
+    /// Part of the first routine; the others follow in their order.
+    pub first_routine: u32,
+    /// Routines that cannot be any: the graph has to be drawn without them.
+    pub broken: BTreeSet<u32>,
 }
 
 impl Flow {
@@ -84,7 +94,9 @@ impl Flow {
                 last_rounds += 1;
             }
             if last_rounds == 1 {
-                graph.nodes.iter_mut().for_each(|node| node.dispatched = true);
+                for node in &mut graph.nodes {
+                    node.dispatched = node.routine == NONE;
+                }
             }
             flow.number(graph);
             flow.dominators = Dominators::new(graph, &flow.predecessors);
@@ -93,12 +105,67 @@ impl Flow {
                 flow.regions(blocks, graph, limits.single || last_rounds > 0);
                 changed = flow.divide(graph, weights, limits);
             }
-            if !changed || last_rounds > 1 {
+            if !changed || last_rounds > 1 || !flow.broken.is_empty() {
                 break;
             }
         }
         flow.find_reads(blocks, graph);
+        flow.find_changes(blocks, graph);
+        flow.measure(graph);
         flow
+    }
+
+    /// What changes in loops, from their ends backwards; of those beyond the budget nothing is known.
+    fn find_changes(&mut self, blocks: &Blocks<'_>, graph: &Graph) {
+        let count = graph.nodes.len();
+        self.changes = alloc::vec![i32::MIN; count];
+        let mut budget = LOOP_STEPS * count;
+        let mut seen = alloc::vec![NONE; count];
+        for head in &self.order {
+            if !self.loops[*head as usize] || self.is_head(*head) {
+                continue;
+            }
+            let mut lowest = i32::MAX;
+            let mut open: Vec<u32> = self.predecessors[*head as usize]
+                .iter()
+                .copied()
+                .filter(|from| !self.before(*from, *head))
+                .collect();
+            seen[*head as usize] = *head;
+            open.push(*head);
+            while let Some(node) = open.pop() {
+                let block = &blocks.blocks[graph.nodes[node as usize].block as usize];
+                let reaches =
+                    self.height[node as usize] - graph.nodes[node as usize].consumed(block);
+                lowest = lowest.min(reaches);
+                let before = match node == *head {
+                    true => &[][..],
+                    false => &self.predecessors[node as usize],
+                };
+                budget = budget.saturating_sub(1 + before.len());
+                if budget == 0 {
+                    return;
+                }
+                if core::mem::replace(&mut seen[node as usize], *head) != *head || node == *head {
+                    open.extend(before.iter().filter(|from| seen[**from as usize] != *head));
+                }
+            }
+            self.changes[*head as usize] = lowest;
+        }
+    }
+
+    /// Has routines told the height of the stack that put entries into memory, and those that call such.
+    fn measure(&self, graph: &mut Graph) {
+        for node in self.order.iter().rev() {
+            // Callees come behind their callers.
+            let shape = &graph.nodes[*node as usize];
+            let spills = self.is_head(*node) && !shape.enters && self.reads[*node as usize] > 0;
+            let calls =
+                shape.call.is_some_and(|call| graph.routines[call.routine as usize].measured);
+            if let Some(routine) = graph.routines.get_mut(shape.routine as usize) {
+                routine.measured |= spills || calls;
+            }
+        }
     }
 
     /// How much of the stack is read before the frame ends. Whatever comes to a dynamic jump may read all.
@@ -110,10 +177,12 @@ impl Flow {
                 let shape = &graph.nodes[*node as usize];
                 let block = &blocks.blocks[shape.block as usize];
                 let dynamic = matches!(shape.jump, Some(Jump::Among(_) | Jump::Anywhere));
-                let mut reads = u32::from(block.need);
+                let net = shape.net(block);
+                let takes = shape.consumed(block).max(0) as u32;
+                let mut reads = u32::from(block.need).max(takes);
                 for edge in shape.edges() {
                     let there = self.reads[edge.node as usize];
-                    let here = (i64::from(there) - i64::from(block.net)).max(0) as u32;
+                    let here = (i64::from(there) - i64::from(net)).max(0) as u32;
                     reads = reads.max(if there == ALL { ALL } else { here });
                 }
                 if dynamic || reads > 1024 || round > 32 {
@@ -144,8 +213,11 @@ impl Flow {
         let count = graph.nodes.len();
         let mut seen = alloc::vec![false; count];
         let mut postorder = Vec::with_capacity(count);
-        for root in (0..count as u32).rev() {
-            if !graph.nodes[root as usize].dispatched || seen[root as usize] {
+        // Callees first, so that they come behind their callers.
+        let routines = graph.routines.iter().rev().map(|routine| routine.entry);
+        let dispatched = |root: &u32| graph.nodes[*root as usize].dispatched;
+        for root in routines.chain((0..count as u32).rev().filter(dispatched)) {
+            if seen[root as usize] {
                 continue;
             }
             seen[root as usize] = true;
@@ -194,6 +266,8 @@ impl Flow {
                 }
                 if self.dominators.dominates(edge.node, *node) {
                     self.loops[edge.node as usize] = true;
+                } else if graph.nodes[edge.node as usize].routine != NONE {
+                    self.broken.insert(graph.nodes[edge.node as usize].routine);
                 } else if !graph.nodes[edge.node as usize].dispatched {
                     graph.nodes[edge.node as usize].dispatched = true;
                     changed = true;
@@ -207,7 +281,7 @@ impl Flow {
     fn regions(&mut self, blocks: &Blocks<'_>, graph: &Graph, single: bool) {
         let count = graph.nodes.len();
         let mut heads: Vec<bool> =
-            graph.nodes.iter().map(|node| node.dispatched || single).collect();
+            graph.nodes.iter().map(|node| node.is_root() || single).collect();
         for round in 0.. {
             let mut changed = false;
             if round == 12 || self.passes > PASSES {
@@ -228,7 +302,7 @@ impl Flow {
                     changed = true;
                 }
                 let block = &blocks.blocks[graph.nodes[place].block as usize];
-                let leaves = self.height[place] + i32::from(block.net);
+                let leaves = self.height[place] + graph.nodes[place].net(block);
                 for edge in graph.nodes[place].edges() {
                     let to = edge.node as usize;
                     if heads[to] {
@@ -257,6 +331,17 @@ impl Flow {
     /// Computes floors; makes heads of nodes above which too much would be in locals.
     fn floors(&mut self, blocks: &Blocks<'_>, graph: &Graph, heads: &mut [bool]) -> bool {
         self.floor = self.height.clone();
+        for (node, shape) in graph.nodes.iter().enumerate() {
+            // All that a routine has is in locals.
+            if let Some(routine) = graph.routines.get(shape.routine as usize) {
+                if self.head[node] == routine.entry {
+                    self.floor[node] = -routine.takes();
+                }
+                if heads[node] && !shape.enters && shape.closed.is_none() {
+                    self.broken.insert(shape.routine);
+                }
+            }
+        }
         let mut rounds = 0;
         // Nodes whose floor is another one than when it was handed on.
         let mut lowered = alloc::vec![true; graph.nodes.len()];
@@ -268,7 +353,7 @@ impl Flow {
                     continue;
                 }
                 let block = &blocks.blocks[graph.nodes[place].block as usize];
-                let reaches = self.height[place] - i32::from(block.consumed);
+                let reaches = self.height[place] - graph.nodes[place].consumed(block);
                 let floor = self.floor[place].min(reaches);
                 for edge in graph.nodes[place].edges() {
                     let to = edge.node as usize;
@@ -292,7 +377,10 @@ impl Flow {
         let mut changed = false;
         for node in &self.order {
             let place = *node as usize;
-            if !heads[place] && self.height[place] - self.floor[place] > WINDOW_MAX {
+            if !heads[place]
+                && (graph.nodes[place].routine == NONE || graph.nodes[place].closed.is_some())
+                && self.height[place] - self.floor[place] > WINDOW_MAX
+            {
                 heads[place] = true;
                 changed = true;
             }
@@ -316,6 +404,11 @@ impl Flow {
             {
                 weight[head] = 0;
                 nodes[head] = 0;
+                let routine = graph.nodes[*node as usize].routine;
+                if routine != NONE {
+                    self.broken.insert(routine);
+                    continue;
+                }
                 graph.nodes[*node as usize].dispatched = true;
                 changed = true;
             }
@@ -326,7 +419,8 @@ impl Flow {
         let mut part_of_head = alloc::vec![0_u32; count];
         let (mut part, mut full, mut ids, mut many) = (0, 0, 0, 0);
         for node in 0..count {
-            if self.place[node] == NONE || self.head[node] as usize != node {
+            let routine = graph.nodes[node].routine != NONE;
+            if self.place[node] == NONE || self.head[node] as usize != node || routine {
                 continue;
             }
             let id = u32::from(graph.nodes[node].dispatched);
@@ -342,9 +436,13 @@ impl Flow {
             many += nodes[node];
             part_of_head[node] = part;
         }
-        self.parts = part + 1;
+        self.first_routine = part + 1;
+        self.parts = self.first_routine + graph.routines.len() as u32;
         self.part = (0..count)
             .map(|node| match self.head.get(node) {
+                _ if graph.nodes[node].routine != NONE => {
+                    self.first_routine + graph.nodes[node].routine
+                }
                 Some(head) if *head != NONE => part_of_head[*head as usize],
                 _ => 0,
             })

@@ -37,6 +37,19 @@ pub enum Def {
     Load(i32),
     /// The operand at this place of [`Ir::arguments`], of which more is known from here on.
     Same(u32),
+    /// What a routine is called with: the routine, and which of its entries, the return address first.
+    Parameter(u32, u32),
+    /// A call of a routine. Its results are the values that follow.
+    Call {
+        /// The routine.
+        routine: u32,
+        /// Height of the stack, relative to the head.
+        height: i32,
+        /// Operands in [`Ir::arguments`], the return address first, the top of the stack last.
+        arguments: (u32, u8),
+    },
+    /// A result of the call before: which one, the lowest entry first.
+    Given(u32),
     /// Static gas of a section, charged here.
     Charge(u32),
     /// Halts unless the stack has so many entries and room for so many, both relative to the head.
@@ -87,6 +100,17 @@ pub struct Phi {
     pub operands: Vec<(u32, V)>,
 }
 
+/// What comes into a routine and what it gives.
+#[derive(Clone, Debug, Default)]
+pub struct RoutineValues {
+    /// Its parameters: the return address, the arguments.
+    pub parameters: Vec<V>,
+    /// Ranges of its results, the lowest entry first.
+    pub given: Vec<Range>,
+    /// Whether it is told the height of the stack.
+    pub measured: bool,
+}
+
 /// The intermediate form of a contract.
 #[derive(Debug, Default)]
 pub struct Ir {
@@ -106,6 +130,8 @@ pub struct Ir {
     pub bodies: Vec<Body>,
     /// Accesses of memory that is known to be touched already.
     pub touched: Values,
+    /// What comes into routines and what they give, in the order of [`Graph::routines`].
+    pub routines: Vec<RoutineValues>,
 }
 
 /// A set of values.
@@ -169,7 +195,7 @@ impl Ir {
     /// Operands of an instruction.
     pub fn arguments_of(&self, value: V) -> &[V] {
         match self.def(value) {
-            Def::Inst { arguments, .. } => {
+            Def::Inst { arguments, .. } | Def::Call { arguments, .. } => {
                 &self.arguments[arguments.0 as usize..][..arguments.1 as usize]
             }
             Def::Same(argument) => core::slice::from_ref(&self.arguments[*argument as usize]),
@@ -222,6 +248,7 @@ impl Ir {
     pub fn is_removable(&self, value: V) -> bool {
         match self.def(value) {
             Def::Const(_) | Def::Load(_) | Def::Phi(_) | Def::Same(_) => true,
+            Def::Parameter(..) | Def::Given(_) => true,
             Def::Inst { op: Op::Gas | Op::Msize | Op::Returndatasize, .. } => true,
             _ => self.is_pure(value),
         }
@@ -264,6 +291,12 @@ impl Listing<'_> {
                 return writeln!(f, "  check stack {need} below, {growth} above");
             }
             Def::Load(slot) => write!(f, "  v{} = entry {slot}", value.0)?,
+            Def::Parameter(_, place) => write!(f, "  v{} = parameter {place}", value.0)?,
+            Def::Given(place) => write!(f, "  v{} = result {place}", value.0)?,
+            Def::Call { routine, .. } => {
+                write!(f, "  call r{routine}")?;
+                self.operands(f, self.ir.arguments_of(value))?;
+            }
             Def::Const(word) => write!(f, "  v{} = {word}", value.0)?,
             Def::Same(_) => write!(f, "  v{} = v{}", value.0, self.ir.root(value).0)?,
             Def::Phi(phi) => {
@@ -301,6 +334,7 @@ impl Listing<'_> {
             None | Some(Jump::Nowhere) => f.write_str("halt"),
             Some(Jump::Static(edge)) => write!(f, "n{}", edge.node),
             Some(Jump::Anywhere) => f.write_str("anywhere"),
+            Some(Jump::Return) => f.write_str("back"),
             Some(Jump::Among(edges)) => {
                 f.write_str("among")?;
                 edges.iter().try_for_each(|edge| write!(f, " n{}", edge.node))
@@ -355,6 +389,7 @@ impl fmt::Display for Listing<'_> {
             let shape = &self.graph.nodes[*node as usize];
             write!(f, "n{node}  at {:#x}", self.places[shape.block as usize])?;
             match (shape.dispatched, self.flow.is_head(*node)) {
+                _ if shape.enters => write!(f, ", routine r{}", shape.routine)?,
                 (true, _) => f.write_str(", dispatched")?,
                 (false, true) => f.write_str(", head")?,
                 _ => {
@@ -371,6 +406,11 @@ impl fmt::Display for Listing<'_> {
                 writeln!(f, ", stack {} to {}", shape.heights.0, shape.heights.1)?;
             }
             let body = &self.ir.bodies[*node as usize];
+            if shape.enters {
+                for value in &self.ir.routines[shape.routine as usize].parameters {
+                    self.item(f, *value)?;
+                }
+            }
             for value in body.phis.iter().chain(&body.items) {
                 self.item(f, *value)?;
             }

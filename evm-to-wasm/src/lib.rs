@@ -31,6 +31,7 @@ mod module;
 mod opcode;
 mod options;
 mod range;
+mod routines;
 pub mod runtime;
 mod simplify;
 mod sink;

@@ -21,6 +21,7 @@ use crate::hash::code_hash;
 use crate::ir::{Def, Ir, Listing};
 use crate::lower::{Callee, PartBody, landing, lower};
 use crate::opcode::Op;
+use crate::routines::Barred;
 use crate::runtime::{self, Function, Setup, Signature, layout};
 use crate::sink::Sink;
 use crate::table::Seed;
@@ -33,6 +34,15 @@ const BODY_BYTES_MAX: usize = 144 * 1024;
 const COPYING_ROUNDS: u32 = 10;
 /// Steps of all those rounds together, in what an analysis without copies may take.
 const COPYING_BUDGETS: u64 = 2;
+
+/// Rounds of taking out routines that the flow cannot have, before there are none.
+const BARRING_ROUNDS: u32 = 6;
+
+/// Bytes of the host's metered stack that the contract's own code may take: a quarter of it.
+const STACK_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes of that stack which an activation takes beside its locals: the host's own, and operands.
+const ACTIVATION_BYTES: usize = 64 + 8 * 80;
 
 /// What the custom section `evm` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, borsh::BorshDeserialize)]
@@ -53,6 +63,7 @@ pub struct Provenance {
 pub const SECTION: &str = "evm";
 
 /// The steps of a compilation up to bodies.
+#[derive(Default)]
 struct Lowered {
     graph: Graph,
     flow: Flow,
@@ -81,13 +92,13 @@ pub fn print(code: &[u8], options: &Options) -> alloc::string::String {
 }
 
 /// The graph of `blocks`, with copies of as many functions as it goes.
-fn shape(blocks: &Blocks<'_>, seed: Seed) -> Graph {
+fn shape(blocks: &Blocks<'_>, seed: Seed, barred: &Barred) -> Graph {
     let effects = Effects::new(blocks);
     let mut functions = Functions::find(blocks, &effects);
     let mut left = COPYING_BUDGETS * budget(blocks);
     for _ in 0..COPYING_ROUNDS {
         let analysis = analyse(blocks, &effects, &functions, seed, &mut left);
-        match analysis.map(|analysis| Graph::new(blocks, &analysis)) {
+        match analysis.map(|analysis| Graph::new(blocks, &analysis, barred)) {
             Some(Ok(graph)) => return graph,
             Some(Err(mixed)) if functions.copy_less(&mixed) => {}
             _ => break,
@@ -96,14 +107,15 @@ fn shape(blocks: &Blocks<'_>, seed: Seed) -> Graph {
     functions.copy_none();
     // Without copies there is one node a block.
     analyse(blocks, &effects, &functions, seed, &mut budget(blocks))
-        .and_then(|analysis| Graph::new(blocks, &analysis).ok())
+        .and_then(|analysis| Graph::new(blocks, &analysis, barred).ok())
         .unwrap_or_default()
 }
 
 fn lower_all(blocks: &Blocks<'_>, seed: Seed) -> Lowered {
-    let shaped = shape(blocks, seed);
+    let mut barred = Barred::new();
+    let mut shaped = shape(blocks, seed, &barred);
     let mut limits = PartLimits { weight: 100_000, dispatched: 900, nodes: 1_500, single: false };
-    loop {
+    for round in 0.. {
         let mut graph = shaped.clone();
         let weights: Vec<u32> = graph
             .nodes
@@ -114,6 +126,17 @@ fn lower_all(blocks: &Blocks<'_>, seed: Seed) -> Lowered {
             })
             .collect();
         let flow = Flow::new(blocks, &mut graph, &weights, limits);
+        if !flow.broken.is_empty() {
+            let all = round >= BARRING_ROUNDS;
+            let routines = graph.routines.iter().enumerate();
+            barred.extend(
+                routines
+                    .filter(|(place, _)| all || flow.broken.contains(&(*place as u32)))
+                    .map(|(_, routine)| routine.called),
+            );
+            shaped = shape(blocks, seed, &barred);
+            continue;
+        }
         let ir = build(blocks, &graph, &flow, seed);
         let ids = number(&graph, &flow);
         let mut needed: BTreeSet<Function> =
@@ -121,6 +144,12 @@ fn lower_all(blocks: &Blocks<'_>, seed: Seed) -> Lowered {
         let last = limits.weight < 2_000;
         let bytes_max = if last { usize::MAX } else { BODY_BYTES_MAX };
         let parts = lower(&graph, &flow, &ir, &ids, bytes_max, &mut needed);
+        let whole = parts.len() == flow.parts as usize;
+        if whole && deepest(&parts) > STACK_BYTES_MAX {
+            barred.extend(graph.routines.iter().map(|routine| routine.called));
+            shaped = shape(blocks, seed, &barred);
+            continue;
+        }
         let largest = parts.iter().map(PartBody::size).max().unwrap_or(0);
         let locals = parts.iter().map(PartBody::locals).max().unwrap_or(0);
         let fits = largest <= BODY_BYTES_MAX && (locals <= 700 || limits.single);
@@ -136,6 +165,18 @@ fn lower_all(blocks: &Blocks<'_>, seed: Seed) -> Lowered {
             limits.single = true;
         }
     }
+    Lowered::default()
+}
+
+/// Bytes of the host's metered stack that the deepest chain of routines takes.
+fn deepest(parts: &[PartBody]) -> usize {
+    // Callees are behind their callers.
+    let mut depths = alloc::vec![0; parts.len()];
+    for (place, part) in parts.iter().enumerate().rev() {
+        let inner = part.callees.iter().map(|callee| depths[*callee as usize]).max().unwrap_or(0);
+        depths[place] = inner + ACTIVATION_BYTES + 8 * (part.locals() + part.signature.0.len());
+    }
+    depths.into_iter().max().unwrap_or(0)
 }
 
 /// Ids of dispatched nodes, going up with parts.
@@ -205,10 +246,10 @@ fn assemble(
     let index = |callee| match callee {
         Callee::Runtime(function) => linked.index(function),
         Callee::Landing => landing_index,
+        Callee::Part(part) => first_part + part,
     };
-    let part_type = [ValType::I32, ValType::I64, ValType::I32];
     for part in &lowered.parts {
-        functions.function(types.index(&part_type, &part_type));
+        functions.function(types.index(&part.signature.0, &part.signature.1));
         code.raw(&part.encode(index));
     }
     let landings = landing(&lowered.graph.landings, &lowered.ids, landing_index);
@@ -271,14 +312,15 @@ fn assemble(
 /// The body of `run`: enters a frame, then calls part after part, and so on with the next frame.
 fn run(lowered: &Lowered, first_part: u32, [enter, next, halt]: [u32; 3], sled: u32) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let locals: [(u32, ValType); 3] = [(1, ValType::I32), (1, ValType::I64), (1, ValType::I32)];
+    let locals: [(u32, ValType); 2] = [(1, ValType::I64), (2, ValType::I32)];
     locals.len().encode(&mut bytes);
     for (count, kind) in locals {
         count.encode(&mut bytes);
         kind.encode(&mut bytes);
     }
     // First id of each part but the first.
-    let mut firsts = alloc::vec![u32::MAX; lowered.parts.len()];
+    let parts = lowered.flow.first_routine as usize;
+    let mut firsts = alloc::vec![u32::MAX; parts];
     for (node, shape) in lowered.graph.nodes.iter().enumerate() {
         if shape.dispatched && lowered.flow.place[node] != NONE {
             let part = lowered.flow.part[node] as usize;
@@ -286,37 +328,37 @@ fn run(lowered: &Lowered, first_part: u32, [enter, next, halt]: [u32; 3], sled: 
         }
     }
     let mut sink = Sink::new(&mut bytes);
-    sink.call(enter).local_set(1).loop_(BlockType::Empty);
-    sink.local_get(1).i64_const(0).i64_lt_s().if_(BlockType::Empty).call(halt).else_();
+    sink.call(enter).local_set(0).loop_(BlockType::Empty);
+    sink.local_get(0).i64_const(0).i64_lt_s().if_(BlockType::Empty).call(halt).else_();
     if sled > 0 {
-        sink.local_get(1).i64_const(i64::from(sled)).i64_sub().local_set(1);
+        sink.local_get(0).i64_const(i64::from(sled)).i64_sub().local_set(0);
     }
     // The entry of the contract is the first node of the first part.
-    sink.i32_const(lowered.ids.first().copied().unwrap_or(0) as i32).local_set(0);
+    sink.i32_const(lowered.ids.first().copied().unwrap_or(0) as i32).local_set(1);
     sink.i32_const(0).local_set(2);
     let call = |sink: &mut Sink<'_>, part: usize| {
         sink.local_get(0).local_get(1).local_get(2).call(first_part + part as u32);
         sink.local_set(2).local_set(1).local_set(0);
     };
-    if lowered.parts.len() == 1 {
+    if parts == 1 {
         call(&mut sink, 0);
     } else {
         sink.loop_(BlockType::Empty);
-        for part in (1..lowered.parts.len()).rev() {
+        for part in (1..parts).rev() {
             if firsts[part] == u32::MAX {
                 continue;
             }
-            sink.local_get(0).i32_const(firsts[part] as i32).i32_ge_s().if_(BlockType::Empty);
+            sink.local_get(1).i32_const(firsts[part] as i32).i32_ge_s().if_(BlockType::Empty);
             call(&mut sink, part);
             sink.br(1).end();
         }
-        sink.local_get(0).i32_const(0).i32_ge_s().if_(BlockType::Empty);
+        sink.local_get(1).i32_const(0).i32_ge_s().if_(BlockType::Empty);
         call(&mut sink, 0);
         sink.br(1).end();
         sink.end();
     }
     sink.end();
-    sink.call(next).local_set(1).br_if(0).end().end();
+    sink.call(next).local_set(0).br_if(0).end().end();
     bytes
 }
 

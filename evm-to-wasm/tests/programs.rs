@@ -309,3 +309,164 @@ fn random_case(random: &mut StdRng) -> Case {
     let storage = (0..4).map(|slot| (slot, random.random_range(0..3))).collect();
     Case { code, calldata, gas, storage, fork }
 }
+
+/// Programs of functions that call each other, with ends of the frame inside them.
+#[test]
+fn random_functions_agree_with_revm() {
+    let engine = engine();
+    let mut random = StdRng::seed_from_u64(seed());
+    let (mut ended, mut all) = (0, 0);
+    for _ in 0..400 {
+        let code = assemble(&Functions::program(&mut random));
+        for limit in [1_000_000, random.random_range(50..3_000), random.random_range(50..60_000)] {
+            let size = random.random_range(0..3);
+            let wanted =
+                Case { code: code.clone(), calldata: vec![7; size], gas: limit, ..Case::default() };
+            ended +=
+                u32::from(matches!(compare(&engine, &wanted).outcome, Outcome::Success { .. }));
+            all += 1;
+        }
+    }
+    println!("{ended} of {all} ended");
+    assert!(ended > all / 10, "too few programs come to an end");
+}
+
+/// Writes such a program.
+struct Functions<'a> {
+    random: &'a mut StdRng,
+    /// Arguments and results of each.
+    kinds: Vec<(usize, usize)>,
+    text: String,
+    labels: u32,
+}
+
+impl Functions<'_> {
+    fn program(random: &mut StdRng) -> String {
+        let count = random.random_range(1..6);
+        let kinds =
+            (0..count).map(|_| (random.random_range(0..4), random.random_range(0..3))).collect();
+        let mut program = Functions { random, kinds, text: String::new(), labels: 0 };
+        let mut depth = 0;
+        for _ in 0..4 {
+            program.statement(&mut depth, 0, 0);
+        }
+        program.text += "PUSH 96 MSTORE ".repeat(depth.min(1)).as_str();
+        program.text += "PUSH 128 PUSH 0 RETURN ";
+        for function in 0..count {
+            let (arguments, results) = program.kinds[function];
+            program.text += &format!(":f{function} ");
+            let mut depth = arguments;
+            for _ in 0..program.random.random_range(1..5) {
+                program.statement(&mut depth, function + 1, 0);
+            }
+            program.text += &"POP ".repeat(depth.saturating_sub(results));
+            program.text += &"PUSH 5 ".repeat(results.saturating_sub(depth));
+            // Some share the block in which they end.
+            if program.random.random_bool(0.4) {
+                program.text += &format!("@end{results} JUMP ");
+            } else {
+                program.text += ["JUMP ", "SWAP1 JUMP ", "SWAP2 JUMP "][results];
+            }
+        }
+        program.text += ":end0 JUMP :end1 SWAP1 JUMP :end2 SWAP2 JUMP :panic PUSH 4 PUSH 0 REVERT ";
+        program.text
+    }
+
+    fn value(&mut self, depth: &mut usize) {
+        match self.random.random_range(0..6) {
+            // Sometimes the return address as well.
+            0..=2 if *depth > 0 => {
+                let within = *depth + usize::from(self.random.random_bool(0.1));
+                let place = self.random.random_range(1..=within.min(16));
+                self.text += &format!("DUP{place} ");
+            }
+            3 => self.text += "CALLDATASIZE ",
+            4 => self.text += "PUSH 0 NOT ",
+            _ => self.text += &format!("PUSH {} ", self.random.random_range(0..300)),
+        }
+        *depth += 1;
+    }
+
+    fn label(&mut self) -> u32 {
+        self.labels += 1;
+        self.labels
+    }
+
+    fn statement(&mut self, depth: &mut usize, first: usize, nested: u32) {
+        match self.random.random_range(0..12) {
+            0..=1 => {
+                self.value(depth);
+                self.value(depth);
+                let ops = ["ADD", "MUL", "SUB", "DIV", "LT", "AND", "SLT", "EQ"];
+                self.text += ops[self.random.random_range(0..ops.len())];
+                self.text += " ";
+                *depth -= 1;
+            }
+            2 if *depth > 1 => {
+                let place = self.random.random_range(1..(*depth).min(16));
+                self.text += &format!("SWAP{place} ");
+            }
+            3 => {
+                self.value(depth);
+                self.text += &format!("PUSH {} MSTORE ", 32 * self.random.random_range(0..4));
+                *depth -= 1;
+            }
+            4 => {
+                self.value(depth);
+                self.text += "PUSH 3 SSTORE PUSH 3 SLOAD ";
+            }
+            5 if nested < 3 => {
+                let label = self.label();
+                self.value(depth);
+                self.text += &format!("@l{label} JUMPI ");
+                *depth -= 1;
+                let before = *depth;
+                self.statement(depth, first, nested + 1);
+                self.text += &"POP ".repeat(depth.saturating_sub(before));
+                self.text += &"PUSH 1 ".repeat(before.saturating_sub(*depth));
+                *depth = before;
+                self.text += &format!(":l{label} ");
+            }
+            6 if nested < 2 => {
+                let label = self.label();
+                self.text += &format!("PUSH {} :l{label} ", self.random.random_range(1..5));
+                *depth += 1;
+                let before = *depth;
+                self.statement(depth, first, nested + 1);
+                self.text += &"POP ".repeat(depth.saturating_sub(before));
+                self.text += &"PUSH 1 ".repeat(before.saturating_sub(*depth));
+                *depth = before;
+                self.text += &format!("PUSH 1 SWAP1 SUB DUP1 @l{label} JUMPI POP ");
+                *depth -= 1;
+            }
+            7 => {
+                let end = ["STOP", "PUSH 64 PUSH 0 RETURN", "PUSH 9 PUSH 0 REVERT", "INVALID"]
+                    [self.random.random_range(0..4)];
+                let label = self.label();
+                self.value(depth);
+                *depth -= 1;
+                self.text += &match self.random.random_range(0..3) {
+                    0 => format!("PUSH 299 EQ ISZERO @l{label} JUMPI {end} :l{label} "),
+                    _ => "PUSH 299 EQ @panic JUMPI ".to_owned(),
+                };
+            }
+            _ => {
+                // Now and then one that is before: it may call itself for ever.
+                let least = if self.random.random_bool(0.03) { 0 } else { first };
+                if least >= self.kinds.len() {
+                    return;
+                }
+                let function = self.random.random_range(least..self.kinds.len());
+                let (arguments, results) = self.kinds[function];
+                let label = self.label();
+                self.text += &format!("@l{label} ");
+                let mut inner = *depth + 1;
+                for _ in 0..arguments {
+                    self.value(&mut inner);
+                }
+                self.text += &format!("@f{function} JUMP :l{label} ");
+                *depth += results;
+            }
+        }
+    }
+}

@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::known::{self, Known, Shape, Tail};
-use super::{Interpreter, NOWHERE};
+use super::{Called, Goes, Interpreted, Interpreter, NOWHERE, State};
 
 /// A function with so many entries above its return address.
 #[derive(Debug, Default)]
@@ -19,6 +19,10 @@ pub struct Callee {
     pub givers: Vec<u32>,
     /// States that have looked at the return addresses.
     pub users: Vec<u32>,
+    /// Whether some state of it reaches below its return address, or it gives now more and now less.
+    reaches_below: bool,
+    /// Entries that it gives.
+    gives: Option<u32>,
 }
 
 /// A call: a state that jumps with a return address on the stack.
@@ -32,7 +36,12 @@ pub struct Site {
     pub below: Shape,
     /// Height of that, relative to the entry of the state.
     pub height: i32,
+    /// States that the call comes back to; one more than [`LANDED_MAX`] stand for any.
+    landed: Vec<u32>,
 }
+
+/// States that one call comes back to, for which it is worth a look whether they are one node.
+const LANDED_MAX: usize = 4;
 
 impl Interpreter<'_, '_> {
     /// Has the state in hand interpreted again when a callee gets another site.
@@ -45,6 +54,8 @@ impl Interpreter<'_, '_> {
 
     /// Interprets the block in hand, which reaches below a return address, once for each caller.
     pub fn split(&mut self, block: u32, callee: u32, stack: &[Known]) {
+        self.callees[callee as usize].reaches_below = true;
+        self.states[self.index as usize].stands_in = true;
         let mut back = core::mem::take(&mut self.other);
         for site in self.news(callee) {
             let (tail, from, height) = self.restored(callee, site, stack, &mut back);
@@ -52,6 +63,69 @@ impl Interpreter<'_, '_> {
             self.link(to, from, height);
         }
         self.other = back;
+    }
+
+    /// Notes that a callee returns with so many entries.
+    pub fn gives(&mut self, callee: u32, entries: u32) {
+        let callee = &mut self.callees[callee as usize];
+        let before = callee.gives.replace(entries);
+        callee.reaches_below |= before.is_some_and(|before| before != entries);
+    }
+
+    /// Notes where a call comes back to.
+    pub fn landed(&mut self, callee: u32, site: u32, state: u32) {
+        let landed = &mut self.callees[callee as usize].sites[site as usize].landed;
+        if landed.len() <= LANDED_MAX && !landed.contains(&state) {
+            landed.push(state);
+        }
+    }
+
+    /// Notes with the states which calls they are, and gives the functions.
+    pub fn called(&mut self) -> Vec<Interpreted> {
+        for state in &mut self.states {
+            state.closed = self.functions.closed[state.block as usize];
+            state.entries = state.shape.entries.len() as u32;
+        }
+        let mut functions: Vec<Interpreted> = self
+            .callees
+            .iter()
+            .map(|callee| Interpreted {
+                block: NOWHERE,
+                entries: 0,
+                simple: callee.users.is_empty() && !callee.reaches_below,
+            })
+            .collect();
+        for ((block, entries), function) in &self.callee_keys {
+            let function = &mut functions[*function as usize];
+            (function.block, function.entries) = (*block, *entries);
+        }
+        for index in 0..self.states.len() {
+            let State { calls, jump, .. } = &self.states[index];
+            let entry = match jump {
+                Some(Goes::To(to)) => match to.as_slice() {
+                    &[(pc, entry)] if entry != NOWHERE => Some((pc, entry)),
+                    _ => None,
+                },
+                _ => None,
+            };
+            let (&[(function, site)], Some((pc, entry))) = (calls.as_slice(), entry) else {
+                for (function, _) in calls {
+                    functions[*function as usize].simple = false;
+                }
+                continue;
+            };
+            let Site { returns, ref landed, .. } =
+                self.callees[function as usize].sites[site as usize];
+            if self.states[entry as usize].within != Some(function)
+                || !(1..=LANDED_MAX).contains(&landed.len())
+            {
+                functions[function as usize].simple = false;
+                continue;
+            }
+            let call = Called { function, pc, returns, landed: landed.clone() };
+            self.states[index].call = Some(call);
+        }
+        functions
     }
 
     /// Sites that the state in hand has something to give to.
@@ -80,7 +154,7 @@ impl Interpreter<'_, '_> {
         back: &mut Vec<Known>,
     ) -> (Tail, u32, i32) {
         let callee = &self.callees[callee as usize];
-        let Site { from, returns, below, height } = &callee.sites[site as usize];
+        let Site { from, returns, below, height, .. } = &callee.sites[site as usize];
         back.clear();
         back.extend_from_slice(&below.entries);
         back.extend(stack.iter().map(|entry| match entry {
@@ -130,7 +204,8 @@ impl Interpreter<'_, '_> {
                 callees.push(Callee::default());
                 callees.len() as u32 - 1
             });
-            self.add_site(callee, Site { from: self.index, returns, below, height });
+            let landed = Vec::new();
+            self.add_site(callee, Site { from: self.index, returns, below, height, landed });
             self.enter(target.block, &entries, Tail::Of(callee))
         };
         self.other = entries;
@@ -144,6 +219,7 @@ impl Interpreter<'_, '_> {
         let mut changed = true;
         let count = sites.len() as u32;
         let place = *keys.entry(key).or_insert(count);
+        self.states[self.index as usize].calls.push((callee, place));
         match sites.get_mut(place as usize) {
             None => sites.push(site),
             Some(same) => {

@@ -72,8 +72,22 @@ pub struct State {
     pub falls: Option<u32>,
     /// Which copy of the block this is: the return addresses of the copied functions that it is in.
     pub copy: Vec<u32>,
+    /// The function that it is in, a place in [`Analysis::functions`]: below the return address its stack is not known.
+    pub within: Option<u32>,
+    /// Whether its jump returns from that function.
+    pub returns: bool,
+    /// The call that its jump is.
+    pub call: Option<Called>,
+    /// Whether it never comes to a dynamic jump, and so is entered with any stack.
+    pub closed: bool,
+    /// Entries of its stack that are known.
+    pub entries: u32,
+    /// Whether other states of its block stand for it, one for each caller.
+    pub stands_in: bool,
     shape: Shape,
     links: Vec<Link>,
+    /// Calls that its jump is: callee and site.
+    calls: Vec<(u32, u32)>,
     queued: bool,
     /// Whether its stack is another one than when it was interpreted.
     changed: bool,
@@ -90,6 +104,33 @@ pub struct Analysis {
     pub any_jump: bool,
     /// The copied function that each return address of copies is of.
     pub copied_for: BTreeMap<u32, u32>,
+    /// Functions that are interpreted once for all their callers.
+    pub functions: Vec<Interpreted>,
+}
+
+/// A call by a jump.
+#[derive(Clone, Debug)]
+pub struct Called {
+    /// The function, a place in [`Analysis::functions`].
+    pub function: u32,
+    /// Where it begins in the code, as the jump has it.
+    pub pc: u32,
+    /// The return address.
+    pub returns: u32,
+    /// States in which it comes back.
+    pub landed: Vec<u32>,
+}
+
+/// A function that is interpreted once for all its callers.
+#[derive(Clone, Copy, Debug)]
+pub struct Interpreted {
+    /// Its first block.
+    pub block: u32,
+    /// Entries of the stack that are its own when it is called: the return address and what is above.
+    pub entries: u32,
+    /// Whether it reads nothing of the stack but those, and each call of it is one for certain. Its return address may
+    /// be read, but it leaves it by that alone.
+    pub simple: bool,
 }
 
 /// Steps that an interpretation may take.
@@ -138,7 +179,7 @@ fn coarse(blocks: &Blocks<'_>) -> Analysis {
         state.heights = if index == 0 && !block.jumpdest { (0, 0) } else { (0, STACK_LIMIT) };
         states.push(state);
     }
-    Analysis { states, any_jump: true, copied_for: BTreeMap::new() }
+    Analysis { states, any_jump: true, copied_for: BTreeMap::new(), functions: Vec::new() }
 }
 
 impl State {
@@ -153,8 +194,18 @@ impl State {
             jump: None,
             falls: None,
             copy: copy.collect(),
+            within: match shape.tail {
+                Tail::Of(function) => Some(function),
+                _ => None,
+            },
+            returns: false,
+            call: None,
+            closed: false,
+            entries: 0,
+            stands_in: false,
             shape,
             links: Vec::new(),
+            calls: Vec::new(),
             queued: false,
             changed: true,
             seen: 0,
@@ -254,7 +305,13 @@ impl<'a, 'b> Interpreter<'a, 'b> {
             }
         }
         heights::find(self.blocks, &mut self.states, self.any_jump);
-        Some(Analysis { states: self.states, any_jump: self.any_jump, copied_for: self.copied_for })
+        let functions = self.called();
+        Some(Analysis {
+            states: self.states,
+            any_jump: self.any_jump,
+            copied_for: self.copied_for,
+            functions,
+        })
     }
 
     /// Joins a stack into the state of `block` that is for such stacks.
@@ -421,7 +478,9 @@ impl<'a, 'b> Interpreter<'a, 'b> {
 
     fn interpret(&mut self) {
         let mut stack = core::mem::take(&mut self.stack);
-        let State { block, ref shape, .. } = self.states[self.index as usize];
+        let state = &mut self.states[self.index as usize];
+        state.calls.clear();
+        let State { block, ref shape, .. } = *state;
         let tail = shape.tail;
         stack.clear();
         stack.extend_from_slice(&shape.entries);
@@ -470,8 +529,10 @@ impl<'a, 'b> Interpreter<'a, 'b> {
 
     fn jump(&mut self, target: Known, stack: &[Known], tail: Tail, net: i32, calls: bool) -> Goes {
         let mut to = Vec::new();
+        self.states[self.index as usize].returns = target == Known::Return;
         match (target, tail) {
             (Known::Return, Tail::Of(callee)) => {
+                self.gives(callee, stack.len() as u32);
                 // Sorted in the end: there may be thousands, and one more each time.
                 if let Some(Goes::To(before)) = &mut self.states[self.index as usize].jump {
                     to = core::mem::take(before);
@@ -483,6 +544,7 @@ impl<'a, 'b> Interpreter<'a, 'b> {
                     let state = self.land(returns, &back, tail);
                     self.link(state, from, height);
                     to.push((returns, state));
+                    self.landed(callee, site, state);
                 }
                 self.other = back;
             }

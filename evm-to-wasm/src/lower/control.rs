@@ -4,13 +4,14 @@ use alloc::vec::Vec;
 
 use wasm_encoder::BlockType;
 
-use super::emitter::{Callee, DONE, Emitter, GAS, ID, Label, STACK};
-use super::places::{Place, phi_operand, spilled};
+use super::emitter::{Callee, DONE, ENDED, Emitter, GAS, ID, Label, STACK};
+use super::places::{Place, given, phi_operand, spilled};
 use super::script::Step;
 use crate::blocks::End;
 use crate::flow::{ALL, Flow};
 use crate::graph::{Edge, Graph, Jump};
-use crate::ir::V;
+use crate::ir::{RoutineValues, V};
+use crate::range::Range;
 use crate::runtime::Function;
 
 /// Jumps among so many targets compare, those among more ask the landing function.
@@ -48,14 +49,82 @@ impl Emitter<'_> {
         self.close();
         self.sink().unreachable();
         self.close();
+        // A routine may have ended the frame already.
+        self.get(GAS);
+        self.long(ENDED);
+        self.sink().i64_ne().if_(BlockType::Empty);
+        self.open(Label::Other);
         self.call(Function::Halt);
+        self.close();
         self.sink().i32_const(DONE);
         self.set(ID);
         self.close();
-        self.get(ID);
         self.get(GAS);
+        self.get(ID);
         self.get(STACK);
         self.sink().end();
+    }
+
+    /// Writes the body of a routine.
+    pub fn routine(&mut self, whole: &Whole<'_>, script: &[Step], given: &[Range]) {
+        for label in [Label::Leave, Label::Halt] {
+            self.sink().block(BlockType::Empty);
+            self.open(label);
+        }
+        for step in script {
+            self.step(whole, *step);
+        }
+        self.sink().unreachable();
+        self.close();
+        self.long(ENDED);
+        self.long(u64::MAX);
+        self.get(GAS);
+        self.long(ENDED);
+        self.sink().i64_eq().select();
+        self.set(GAS);
+        self.close();
+        for range in given {
+            if range.is_flag() {
+                self.int(0);
+            } else {
+                (0..range.limbs()).for_each(|_| self.long(0));
+            }
+        }
+        self.get(GAS);
+        self.sink().end();
+    }
+
+    /// Leaves when the frame has ended.
+    fn leave(&mut self) {
+        if self.stack == Some(STACK) {
+            self.sink().i32_const(DONE);
+            self.set(ID);
+        } else {
+            self.long(ENDED);
+            self.set(GAS);
+        }
+        self.branch(Label::Leave);
+    }
+
+    /// Calls a routine; takes its results.
+    pub fn call_routine(&mut self, value: V, routine: u32, height: i32) {
+        let ir = self.ir;
+        let RoutineValues { parameters, given, measured } = &ir.routines[routine as usize];
+        self.get(GAS);
+        if let (true, Some(stack)) = (measured, self.stack) {
+            self.get(stack);
+            self.sink().i32_const(height * 32).i32_add();
+        }
+        for (argument, parameter) in ir.arguments_of(value).iter().zip(parameters) {
+            if self.uses.is_used(*parameter) {
+                self.push_as(*argument, ir.range(*parameter));
+            }
+        }
+        self.call_to(Callee::Part(self.first_routine + routine));
+        self.receive_gas();
+        for (place, range) in given.iter().enumerate().rev() {
+            self.receive_as(V(value.0 + 1 + place as u32), *range);
+        }
     }
 
     fn step(&mut self, whole: &Whole<'_>, step: Step) {
@@ -186,10 +255,12 @@ impl Emitter<'_> {
         self.release_settled();
         let body = &ir.bodies[from as usize];
         let height = body.floor + body.exit.len() as i32;
-        if height != 0 {
-            self.get(STACK);
+        if height != 0
+            && let Some(stack) = self.stack
+        {
+            self.get(stack);
             self.sink().i32_const(height * 32).i32_add();
-            self.set(STACK);
+            self.set(stack);
         }
     }
 
@@ -211,6 +282,14 @@ impl Emitter<'_> {
         let Some(&target) = body.operands.first() else { return };
         match &whole.graph.nodes[node as usize].jump {
             None | Some(Jump::Nowhere) => self.branch(Label::Halt),
+            Some(Jump::Return) => {
+                let ranges = &self.ir.routines[whole.graph.nodes[node as usize].routine as usize];
+                for (value, range) in given(self.ir, whole.graph, node).iter().zip(&ranges.given) {
+                    self.push_as(*value, *range);
+                }
+                self.get(GAS);
+                self.sink().return_();
+            }
             Some(Jump::Static(edge)) => {
                 self.edge(whole, node, *edge);
                 self.go(whole, node, edge.node);
@@ -291,9 +370,7 @@ impl Emitter<'_> {
                 self.call(Function::Stop);
             }
         }
-        self.sink().i32_const(DONE);
-        self.set(ID);
-        self.branch(Label::Leave);
+        self.leave();
         self.release_settled();
     }
 }

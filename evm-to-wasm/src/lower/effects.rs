@@ -3,7 +3,7 @@
 
 use wasm_encoder::{BlockType, MemArg};
 
-use super::emitter::{Emitter, GAS, Label, STACK};
+use super::emitter::{Emitter, GAS, Label};
 use super::places::Place;
 use crate::ir::V;
 use crate::opcode::{Op, arity};
@@ -343,7 +343,7 @@ impl Emitter<'_> {
     /// Address operand and offset of an entry of the stack.
     fn entry(&mut self, slot: i32) -> u64 {
         let offset = i64::from(layout::STACK_AT) + 32 * i64::from(slot);
-        self.get(STACK);
+        self.get(self.stack.unwrap_or(GAS));
         match u64::try_from(offset) {
             Ok(offset) => offset,
             Err(_) => {

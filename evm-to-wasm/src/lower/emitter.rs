@@ -1,31 +1,34 @@
 //! What lowering writes with: operators, locals, limbs of values, calls of runtime functions.
 //!
-//! A part is a Wasm function `(id i32, gas i64, stack i32) -> (id, gas, stack)`: the id of the dispatched node
-//! to run and of the one to run next ([`DONE`] when the frame has ended), the gas left, and the height of the
-//! EVM stack in bytes.
+//! A part is a Wasm function `(gas i64, id i32, stack i32) -> (gas, id, stack)`: the gas left, the id of the dispatched
+//! node to run and of the one to run next ([`DONE`] when the frame has ended), and the height of the EVM stack in
+//! bytes. A routine is one `(gas i64, arguments) -> (results, gas)`, with the height behind the gas if it is measured; gas is negative if the frame ends, [`ENDED`] if it
+//! has.
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use wasm_encoder::ValType;
 
-use super::places::{Place, Places};
+use super::places::{Place, Places, Uses};
 use crate::ir::{Def, Ir, V};
 use crate::opcode::Op;
+use crate::range::Range;
 use crate::runtime::Function;
 use crate::sink::{Sink, unsigned};
 use crate::word::Word;
 
-/// Local with the id.
-pub const ID: u32 = 0;
 /// Local with the gas.
-pub const GAS: u32 = 1;
-/// Local with the height of the stack at the entry of the region, in bytes.
+pub const GAS: u32 = 0;
+/// Local with the id.
+pub const ID: u32 = 1;
+/// Local with the height of the stack at the entry of the region, in bytes. In a routine it is right behind the gas,
+/// if there.
 pub const STACK: u32 = 2;
-/// Parameters of a part.
-pub const PARAMETERS: u32 = 3;
 /// The id when the frame has ended.
 pub const DONE: i32 = -1;
+/// The gas that a routine gives when it has ended the frame itself. No overdraft comes near it.
+pub const ENDED: u64 = 1 << 63;
 
 /// What a call in a part calls, whose index is known at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +37,8 @@ pub enum Callee {
     Runtime(Function),
     /// The function that finds ids: [`super::landing`].
     Landing,
+    /// A part: a routine.
+    Part(u32),
 }
 
 /// Something that a branch can go to.
@@ -80,6 +85,15 @@ pub struct Emitter<'a> {
     pub calls: Vec<(usize, Callee)>,
     /// Runtime functions needed.
     pub needed: &'a mut BTreeSet<Function>,
+    /// Local with the height of the stack at the entry of the region, in bytes; a routine that is not measured has
+    /// none.
+    pub stack: Option<u32>,
+    /// The first local that holds a value.
+    pub first: u32,
+    /// What is used.
+    pub uses: &'a Uses,
+    /// Part of the first routine.
+    pub first_routine: u32,
     labels: Vec<Label>,
     /// Where in `labels` those that are not `Other` are, plus 1; 0 if they are not open. Hundreds may be.
     open_at: Vec<u32>,
@@ -93,13 +107,24 @@ pub struct Emitter<'a> {
 
 impl<'a> Emitter<'a> {
     /// An empty body.
-    pub fn new(ir: &'a Ir, places: &'a mut Places, needed: &'a mut BTreeSet<Function>) -> Self {
+    pub fn new(
+        ir: &'a Ir,
+        places: &'a mut Places,
+        needed: &'a mut BTreeSet<Function>,
+        uses: &'a Uses,
+        stack: Option<u32>,
+        first_routine: u32,
+    ) -> Self {
         Self {
             ir,
             places,
             bytes: Vec::new(),
             calls: Vec::new(),
             needed,
+            stack,
+            first: stack.map_or(GAS, |stack| stack) + 1,
+            uses,
+            first_routine,
             labels: Vec::new(),
             open_at: Vec::new(),
             free: [Vec::new(), Vec::new()],
@@ -147,13 +172,13 @@ impl<'a> Emitter<'a> {
     fn take(&mut self, kind: usize) -> u32 {
         self.free[kind].pop().unwrap_or_else(|| {
             self.places.locals.push([ValType::I32, ValType::I64][kind]);
-            PARAMETERS + self.places.locals.len() as u32 - 1
+            self.first + self.places.locals.len() as u32 - 1
         })
     }
 
     /// Gives a local back.
     pub fn release(&mut self, local: u32) {
-        let kind = usize::from(self.places.locals[(local - PARAMETERS) as usize] == ValType::I64);
+        let kind = usize::from(self.places.locals[(local - self.first) as usize] == ValType::I64);
         self.free[kind].push(local);
     }
 
@@ -381,6 +406,34 @@ impl<'a> Emitter<'a> {
         }
     }
 
+    /// Pushes a value as one in a range travels in and out of routines: an i32 for a flag, else its limbs.
+    pub fn push_as(&mut self, value: V, range: Range) {
+        if range.is_flag() {
+            return self.flag(value);
+        }
+        for place in 0..range.limbs() {
+            self.limb(value, place);
+        }
+    }
+
+    /// Takes what came as [`Self::push_as`] sends it into the place of a value with that range.
+    pub fn receive_as(&mut self, value: V, range: Range) {
+        match self.place(value) {
+            Place::Flag(local) => self.set(local),
+            Place::Limbs(locals, count) => {
+                for place in (0..usize::from(count)).rev() {
+                    self.set(locals[place]);
+                }
+            }
+            _ => {
+                let count = if range.is_flag() { 1 } else { range.limbs() };
+                (0..count).for_each(|_| {
+                    self.sink().drop();
+                });
+            }
+        }
+    }
+
     /// The locals of a value that has more than one limb.
     pub fn locals_of(&self, value: V) -> ([u32; 4], usize) {
         match self.place(value) {
@@ -398,7 +451,9 @@ impl<'a> Emitter<'a> {
             _ => {}
         }
         match *self.ir.def(value) {
-            Def::Const(_) | Def::Phi(_) | Def::Same(_) => {}
+            // Results are taken by their call.
+            Def::Const(_) | Def::Phi(_) | Def::Same(_) | Def::Parameter(..) | Def::Given(_) => {}
+            Def::Call { routine, height, .. } => self.call_routine(value, routine, height),
             Def::Load(slot) => self.load_entry(value, slot),
             Def::Charge(gas) => {
                 self.get(GAS);
@@ -428,14 +483,15 @@ impl<'a> Emitter<'a> {
     }
 
     fn check_stack(&mut self, need: i32, growth: i32) {
+        let Some(stack) = self.stack else { return };
         if need > 0 {
-            self.get(STACK);
+            self.get(stack);
             self.int(need as u32 * 32);
             self.sink().i32_lt_u();
             self.branch_if(Label::Halt);
         }
         if growth > 0 {
-            self.get(STACK);
+            self.get(stack);
             self.int((1024 - growth.min(1024)) as u32 * 32);
             self.sink().i32_gt_u();
             self.branch_if(Label::Halt);

@@ -16,17 +16,23 @@ use wasm_encoder::{Encode, ValType};
 
 use crate::flow::Flow;
 use crate::graph::Graph;
-use crate::ir::Ir;
+use crate::ir::{Ir, RoutineValues};
+use crate::range::Range;
 use crate::runtime::Function;
 use control::Whole;
 pub use emitter::Callee;
-use emitter::{Emitter, PARAMETERS, resolve_calls};
+use emitter::{Emitter, GAS, STACK, resolve_calls};
 pub use landing::landing;
-use places::{Place, Places, Uses};
+use places::{Places, Uses};
+use script::Outline;
 
 /// The body of a part, with callees by name.
 #[derive(Debug)]
 pub struct PartBody {
+    /// Parameters and results.
+    pub signature: (Vec<ValType>, Vec<ValType>),
+    /// Routines that it calls, by their parts.
+    pub callees: BTreeSet<u32>,
     locals: Vec<ValType>,
     bytes: Vec<u8>,
     calls: Vec<(usize, Callee)>,
@@ -66,12 +72,6 @@ impl PartBody {
 /// Accesses to memory at any offset that a part has inline, and one more for each eight of its values.
 const WIDE_ACCESSES_INLINE: usize = 64;
 
-/// Values of a part.
-fn items(flow: &Flow, ir: &Ir, part: u32) -> usize {
-    let nodes = flow.order.iter().filter(|node| flow.part[**node as usize] == part);
-    nodes.map(|node| ir.bodies[*node as usize].items.len()).sum()
-}
-
 /// Bodies of all parts, and the runtime functions that they need. `ids` has the id of each dispatched node;
 /// ids go up with parts. The first body of more than `bytes_max` is the last one.
 pub fn lower(
@@ -84,32 +84,72 @@ pub fn lower(
 ) -> Vec<PartBody> {
     let uses = Uses::count(ir, graph, flow);
     let mut out = Vec::new();
-    let mut of = alloc::vec![Place::Nowhere; ir.defs.len()];
-    for (index, def) in ir.defs.iter().enumerate() {
-        if matches!(def, crate::ir::Def::Const(_)) {
-            of[index] = Place::Anew;
+    let mut all = Places::new(ir);
+    let outline = Outline::new(graph, flow, ir);
+    let mut dispatched: Vec<Vec<u32>> = alloc::vec![Vec::new(); flow.parts as usize];
+    let mut items = alloc::vec![0; flow.parts as usize];
+    for node in &flow.order {
+        let part = flow.part[*node as usize] as usize;
+        items[part] += ir.bodies[*node as usize].items.len();
+        if graph.nodes[*node as usize].dispatched {
+            dispatched[part].push(*node);
         }
     }
-    let mut all = Places { of, locals: Vec::new() };
     for part in 0..flow.parts {
-        let script = script::script(graph, flow, ir, part);
+        let script = script::script(graph, flow, ir, &outline, part);
         all.locals = Vec::new();
-        places::places(ir, graph, flow, &uses, &script, PARAMETERS, &mut all);
-        let mut dispatched: Vec<u32> = (0..graph.nodes.len() as u32)
-            .filter(|node| {
-                graph.nodes[*node as usize].dispatched && flow.part[*node as usize] == part
-            })
-            .collect();
+        let routine = part.checked_sub(flow.first_routine).map(|place| place as usize);
+        let stack = match routine.map(|routine| ir.routines[routine].measured) {
+            None => Some(STACK),
+            Some(measured) => measured.then_some(GAS + 1),
+        };
+        let first = stack.unwrap_or(GAS) + 1;
+        places::places(ir, graph, flow, &uses, &script, first, &mut all);
+        let mut dispatched = core::mem::take(&mut dispatched[part as usize]);
         dispatched.sort_by_key(|node| ids[*node as usize]);
         let whole = Whole { graph, flow, ids, part, dispatched };
-        let mut emitter = Emitter::new(ir, &mut all, needed);
-        emitter.wide_accesses_inline = WIDE_ACCESSES_INLINE + items(flow, ir, part) / 8;
-        emitter.part(&whole, &script);
+        let mut emitter = Emitter::new(ir, &mut all, needed, &uses, stack, flow.first_routine);
+        emitter.wide_accesses_inline = WIDE_ACCESSES_INLINE + items[part as usize] / 8;
+        let signature = match routine {
+            None => {
+                emitter.part(&whole, &script);
+                let registers = alloc::vec![ValType::I64, ValType::I32, ValType::I32];
+                (registers.clone(), registers)
+            }
+            Some(routine) => {
+                let RoutineValues { parameters, given, measured } = &ir.routines[routine];
+                emitter.routine(&whole, &script, given);
+                let used = parameters.iter().filter(|value| uses.is_used(**value));
+                let takes = used.flat_map(|value| types_of(ir.range(*value)));
+                let gives = given.iter().flat_map(|range| types_of(*range));
+                let gas = [ValType::I64];
+                let height = measured.then_some(ValType::I32);
+                let takes = gas.into_iter().chain(height).chain(takes);
+                (takes.collect(), gives.chain(gas).collect())
+            }
+        };
         let (bytes, calls) = (emitter.bytes, emitter.calls);
-        out.push(PartBody { locals: core::mem::take(&mut all.locals), bytes, calls });
+        let callees = calls
+            .iter()
+            .filter_map(|(_, callee)| match callee {
+                Callee::Part(part) => Some(*part),
+                _ => None,
+            })
+            .collect();
+        let mut locals = core::mem::take(&mut all.locals);
+        // Parameters come first.
+        locals.drain(..signature.0.len() - first as usize);
+        out.push(PartBody { signature, callees, locals, bytes, calls });
         if out.last().is_some_and(|part| part.size() > bytes_max) {
             break;
         }
     }
     out
+}
+
+/// How a value in a range travels in and out of routines.
+fn types_of(range: Range) -> impl Iterator<Item = ValType> {
+    let (kind, count) =
+        if range.is_flag() { (ValType::I32, 1) } else { (ValType::I64, range.limbs()) };
+    core::iter::repeat_n(kind, count)
 }

@@ -66,6 +66,9 @@ impl Uses {
                     }
                 }
             }
+            for value in given(ir, graph, *node) {
+                uses.used(*value, MANY, 4, &mut open);
+            }
             for operand in consumed_at_end(ir, graph, *node) {
                 uses.used(operand, *node, 4, &mut open);
             }
@@ -150,6 +153,19 @@ pub fn consumed_at_end(ir: &Ir, graph: &Graph, node: u32) -> Vec<V> {
     }
 }
 
+/// What a node gives back if it ends a routine, the lowest entry first.
+pub fn given<'a>(ir: &'a Ir, graph: &Graph, node: u32) -> &'a [V] {
+    use super::script::{Leaves, leaves};
+    use crate::graph::Jump;
+    let shape = &graph.nodes[node as usize];
+    let returns = shape.jump == Some(Jump::Return)
+        && matches!(leaves(graph, ir, node), Leaves::Jumps | Leaves::Branches);
+    match ir.routines.get(shape.routine as usize) {
+        Some(routine) if returns => &ir.bodies[node as usize].exit[..routine.given.len()],
+        _ => &[],
+    }
+}
+
 /// Whether a jump of the node goes through the dispatcher whatever its target is.
 pub fn leaves_by_dispatcher(graph: &Graph, ir: &Ir, node: u32) -> bool {
     use super::script::{Leaves, leaves};
@@ -177,6 +193,27 @@ pub struct Places {
     pub of: Vec<Place>,
     /// Types of the locals from `first` on.
     pub locals: Vec<ValType>,
+    /// Interval of each value of the part in hand.
+    index: Vec<u32>,
+    /// Depth of each expression.
+    depth: Vec<u8>,
+}
+
+impl Places {
+    /// No places yet; constants have none.
+    pub fn new(ir: &Ir) -> Self {
+        let place_of = |def: &Def| match def {
+            Def::Const(_) => Place::Anew,
+            _ => Place::Nowhere,
+        };
+        let count = ir.defs.len();
+        Self {
+            of: ir.defs.iter().map(place_of).collect(),
+            locals: Vec::new(),
+            index: alloc::vec![u32::MAX; count],
+            depth: alloc::vec![0; count],
+        }
+    }
 }
 
 struct Interval {
@@ -208,15 +245,15 @@ pub fn places(
     first: u32,
     places: &mut Places,
 ) {
-    let mut scan = Scan {
-        ir,
-        loops: Vec::new(),
-        intervals: Vec::new(),
-        index: alloc::vec![u32::MAX; ir.defs.len()],
-        depth: alloc::vec![0; ir.defs.len()],
-        places,
-        position: 0,
-    };
+    let mut scan = Scan { ir, loops: Vec::new(), intervals: Vec::new(), places, position: 0 };
+    if let Some(Step::Body(node)) = script.iter().find(|step| matches!(step, Step::Body(_)))
+        && let Some(routine) = ir.routines.get(graph.nodes[*node as usize].routine as usize)
+    {
+        // Parameters have the first locals.
+        for parameter in routine.parameters.iter().filter(|value| uses.is_used(**value)) {
+            scan.define(*parameter);
+        }
+    }
     scan.run(graph, flow, uses, script);
     scan.assign(uses, first);
 }
@@ -226,9 +263,6 @@ struct Scan<'a> {
     /// Start, end and parent of each loop, in the order of their starts.
     loops: Vec<(u32, u32, u32)>,
     intervals: Vec<Interval>,
-    /// Interval of each value.
-    index: Vec<u32>,
-    depth: Vec<u8>,
     places: &'a mut Places,
     position: u32,
 }
@@ -309,6 +343,9 @@ impl Scan<'_> {
                     }
                 }
                 Step::Jump(node) => {
+                    for value in given(ir, graph, *node) {
+                        self.use_of(*value, current);
+                    }
                     if leaves_by_dispatcher(graph, ir, *node) {
                         self.use_of(ir.bodies[*node as usize].operands[0], current);
                         for (_, value) in spilled(ir, *node, ALL) {
@@ -364,16 +401,16 @@ impl Scan<'_> {
         for operand in self.ir.arguments_of(value) {
             let operand = self.ir.root(*operand);
             if self.places.of[operand.0 as usize] == Place::Inline {
-                depth = depth.max(self.depth[operand.0 as usize] + 1);
+                depth = depth.max(self.places.depth[operand.0 as usize] + 1);
             }
         }
-        self.depth[place] = depth;
+        self.places.depth[place] = depth;
         depth < DEPTH_MAX
     }
 
     fn define(&mut self, value: V) {
-        if self.index[value.0 as usize] == u32::MAX {
-            self.index[value.0 as usize] = self.intervals.len() as u32;
+        if self.places.index[value.0 as usize] == u32::MAX {
+            self.places.index[value.0 as usize] = self.intervals.len() as u32;
             let (start, end) = (self.position, self.position);
             self.intervals.push(Interval { start, end, value });
         }
@@ -393,7 +430,7 @@ impl Scan<'_> {
     }
 
     fn extend(&mut self, value: V, mut inside: u32) {
-        let index = self.index[value.0 as usize];
+        let index = self.places.index[value.0 as usize];
         let Some(interval) = self.intervals.get_mut(index as usize) else { return };
         interval.end = interval.end.max(self.position);
         while inside != u32::MAX {

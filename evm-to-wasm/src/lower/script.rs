@@ -42,35 +42,54 @@ pub enum Step {
     Jump(u32),
 }
 
-/// The steps of a part.
-pub fn script(graph: &Graph, flow: &Flow, ir: &Ir, part: u32) -> Vec<Step> {
-    let count = graph.nodes.len();
-    let mut entries = alloc::vec![0_u32; count];
-    let mut children: Vec<Vec<u32>> = alloc::vec![Vec::new(); count];
-    let mut roots = Vec::new();
-    for node in &flow.order {
-        if flow.part[*node as usize] != part {
-            continue;
-        }
-        for edge in live_edges(graph, ir, *node) {
-            if flow.before(*node, edge.node) {
-                entries[edge.node as usize] += 1;
+/// What the scripts of all parts are made from.
+#[derive(Debug)]
+pub struct Outline {
+    /// How many edges lead forwards to each node.
+    entries: Vec<u32>,
+    /// Nodes that several edges lead to, by their immediate dominator, in order.
+    children: Vec<Vec<u32>>,
+    /// Nodes of each part that the dispatcher dominates immediately, in order.
+    roots: Vec<Vec<u32>>,
+}
+
+impl Outline {
+    /// Looks at all nodes.
+    pub fn new(graph: &Graph, flow: &Flow, ir: &Ir) -> Self {
+        let count = graph.nodes.len();
+        let mut entries = alloc::vec![0_u32; count];
+        let mut children: Vec<Vec<u32>> = alloc::vec![Vec::new(); count];
+        let mut roots: Vec<Vec<u32>> = alloc::vec![Vec::new(); flow.parts as usize];
+        for node in &flow.order {
+            for edge in live_edges(graph, ir, *node) {
+                let stays = flow.part[*node as usize] == flow.part[edge.node as usize];
+                if stays && flow.before(*node, edge.node) {
+                    entries[edge.node as usize] += 1;
+                }
             }
         }
-    }
-    for node in &flow.order {
-        if flow.part[*node as usize] != part {
-            continue;
+        for node in &flow.order {
+            let merges = graph.nodes[*node as usize].dispatched || entries[*node as usize] > 1;
+            match flow.dominators.immediate[*node as usize] {
+                NONE => roots[flow.part[*node as usize] as usize].push(*node),
+                dominator if merges => children[dominator as usize].push(*node),
+                _ => {}
+            }
         }
-        let merges = graph.nodes[*node as usize].dispatched || entries[*node as usize] > 1;
-        match flow.dominators.immediate[*node as usize] {
-            NONE => roots.push(*node),
-            dominator if merges => children[dominator as usize].push(*node),
-            _ => {}
-        }
+        Self { entries, children, roots }
     }
+}
+
+/// The steps of a part.
+pub fn script(graph: &Graph, flow: &Flow, ir: &Ir, outline: &Outline, part: u32) -> Vec<Step> {
+    let Outline { entries, children, roots } = outline;
+    let roots = &roots[part as usize];
     let mut out = Vec::new();
-    let mut tasks = alloc::vec![Task::Root];
+    let mut tasks = match roots.as_slice() {
+        // A routine has no dispatcher.
+        [root] if graph.nodes[*root as usize].enters => alloc::vec![Task::Tree(*root)],
+        _ => alloc::vec![Task::Root],
+    };
     while let Some(task) = tasks.pop() {
         let start = tasks.len();
         match task {
@@ -80,7 +99,7 @@ pub fn script(graph: &Graph, flow: &Flow, ir: &Ir, part: u32) -> Vec<Step> {
                     tasks.push(Task::Step(Step::Block(*node)));
                 }
                 tasks.push(Task::Step(Step::Dispatch));
-                for node in &roots {
+                for node in roots {
                     tasks.push(Task::Step(Step::End));
                     tasks.push(Task::Tree(*node));
                 }
