@@ -194,10 +194,15 @@ impl Graph {
             let owners = Owners { analysis, fit: &fit, reads: &reads };
             let drawn = draw(blocks, &owners, &splits);
             let Drawn { mut graph, mixed, mut unfit, divided, landed, instructions } = drawn;
+            // What a jump mixes now it mostly mixes in the end.
+            if round == 0 && mixed != Mixed::default() && !analysis.copied_for.is_empty() {
+                return Err(mixed);
+            }
             let before = splits.clone();
             for block in &divided {
                 if splits[*block as usize] == Split::No {
-                    splits[*block as usize] = Split::Yes;
+                    splits[*block as usize] =
+                        if round < DIVISIONS_MAX { Split::Yes } else { Split::Never };
                 }
             }
             for block in &landed {
@@ -231,6 +236,8 @@ impl Graph {
     }
 }
 
+/// Drawings after which no more blocks are split, but those that are.
+const DIVISIONS_MAX: u32 = 1;
 /// Drawings in which blocks are split, before none is.
 const SPLITTINGS_MAX: u32 = 16;
 /// Instructions of all nodes with those that are split, times those of the code, and beside that.
@@ -320,12 +327,41 @@ fn draw(blocks: &Blocks<'_>, owners: &Owners<'_>, splits: &[Split]) -> Drawn {
         let variant = if split { index + 1 } else { 0 };
         (state.block, state.copy.as_slice(), owner, height, variant)
     };
-    let mut reached: Vec<Key<'_>> = pairs.iter().map(|pair| key(*pair)).collect();
-    reached.sort_unstable();
-    reached.dedup();
+    let mut order: Vec<(Key<'_>, u32)> =
+        pairs.iter().zip(0..).map(|(pair, place)| (key(*pair), place)).collect();
+    order.sort_unstable();
+    let mut reached: Vec<Key<'_>> = Vec::with_capacity(order.len());
+    let mut places = alloc::vec![0_u32; pairs.len()];
+    // A state that is not closed is in one pair.
+    let mut open = alloc::vec![NONE; analysis.states.len()];
+    let mut closed: Vec<(u32, u32, u32)> = Vec::new();
+    for (key, pair) in order {
+        if reached.last() != Some(&key) {
+            reached.push(key);
+        }
+        let place = reached.len() as u32 - 1;
+        places[pair as usize] = place;
+        let (index, owner, _) = pairs[pair as usize];
+        match analysis.states[index as usize].closed {
+            true => closed.push((index, owner, place)),
+            false => open[index as usize] = place,
+        }
+    }
+    closed.sort_unstable();
     let place_of = |state: u32, from: u32| {
-        let pair = owners.pair(state, from)?;
-        reached.binary_search(&key(pair)).ok().map(|place| place as u32)
+        if !analysis.states.get(state as usize)?.closed {
+            return Some(open[state as usize]).filter(|place| *place != NONE);
+        }
+        let found =
+            closed.binary_search_by_key(&(state, from), |(index, owner, _)| (*index, *owner));
+        match found {
+            Ok(place) => Some(closed[place].2),
+            // Another state makes the same node.
+            Err(_) => {
+                let key = key(owners.pair(state, from)?);
+                reached.binary_search(&key).ok().map(|place| place as u32)
+            }
+        }
     };
     let mut nodes: Vec<Node> = reached
         .iter()
@@ -359,10 +395,9 @@ fn draw(blocks: &Blocks<'_>, owners: &Owners<'_>, splits: &[Split]) -> Drawn {
     let mut landed: BTreeSet<u32> = BTreeSet::new();
     // Whether a jump halts with one stack; with another one it may go somewhere.
     let mut nowhere = alloc::vec![false; nodes.len()];
-    for &pair in &pairs {
-        let (index, from, _) = pair;
+    for (&(index, from, _), place) in pairs.iter().zip(&places) {
         let state = &analysis.states[index as usize];
-        let Ok(place) = reached.binary_search(&key(pair)) else { continue };
+        let place = *place as usize;
         if from != 0 && state.closed {
             nodes[place].closed = Some(reads[index as usize]);
         }
