@@ -45,7 +45,7 @@ pub use module::{Provenance, SECTION};
 pub use options::{Compiled, Fork, Keccak, Options, Report, Warning};
 
 /// Version of the compiler; a module compiled by another may differ in bytes, never in what it does.
-pub const COMPILER_VERSION: u32 = 1;
+pub const COMPILER_VERSION: u32 = 2;
 
 /// Compiles `code`. It never fails: what the fork does not define is an exceptional halt.
 #[must_use]

@@ -1,16 +1,15 @@
-//! What every module is: valid, within the limits of a host, and made in linear time.
+//! What every module is: valid, and within the limits of a host.
+//!
+//! How the work of the compiler grows with the code is counted in `tests/tests/evm_compiler.rs`.
 
 mod harness;
 
 use evm_to_wasm::{COMPILER_VERSION, Fork, Options, Provenance, SECTION, abi, compile};
-use std::time::Instant;
 use wasmparser::{Operator, Parser, Payload, Validator, WasmFeatures};
 
 /// Limits of a host for private modules (`docs/hostile.md`).
-fn check(name: &str, code: &[u8]) -> (usize, f64) {
-    let start = Instant::now();
+fn check(name: &str, code: &[u8]) -> usize {
     let compiled = compile(code, &Options::default());
-    let time = start.elapsed().as_secs_f64();
     let features = WasmFeatures::default() | WasmFeatures::WIDE_ARITHMETIC;
     if let Err(error) = Validator::new_with_features(features).validate_all(&compiled.wasm) {
         panic!("{name}: {error}");
@@ -41,7 +40,7 @@ fn check(name: &str, code: &[u8]) -> (usize, f64) {
         }
     }
     assert!(blocks_in_all <= 50_000, "{name}: {blocks_in_all} blocks");
-    (compiled.wasm.len(), time)
+    compiled.wasm.len()
 }
 
 fn repeated(pattern: &[u8], size: usize) -> Vec<u8> {
@@ -49,7 +48,7 @@ fn repeated(pattern: &[u8], size: usize) -> Vec<u8> {
 }
 
 #[test]
-fn hostile_code_compiles_in_linear_time() {
+fn what_hostile_code_becomes_is_within_the_limits_of_a_host() {
     let patterns: &[(&str, &[u8])] = &[
         ("jumpdest", &[0x5b]),
         ("jumpdest stop", &[0x5b, 0x00]),
@@ -72,18 +71,10 @@ fn hostile_code_compiles_in_linear_time() {
         ("pushes to every jumpdest", &[0x5b, 0x61, 0x08, 0x00, 0x60, 0x05, 0x56]),
     ];
     for (name, pattern) in patterns {
-        let (small, large) = (repeated(pattern, 6_144), repeated(pattern, 24_576));
-        check(name, &small);
-        let (_, short) = check(name, &small);
-        let (size, long) = check(name, &large);
-        check(name, &repeated(pattern, 60_000));
-        let ratio = size as f64 / large.len() as f64;
-        println!(
-            "{name}: {:.2} us a byte ({:.2} at a quarter), {ratio:.1} bytes a byte",
-            long * 1e6 / large.len() as f64,
-            short * 1e6 / small.len() as f64,
-        );
-        assert!(long < 16.0 * short + 0.05, "{name}: {short} s, then {long} s");
+        for bytes in [6_144, 24_576, 60_000] {
+            let size = check(name, &repeated(pattern, bytes));
+            println!("{name}: {:.1} bytes a byte at {bytes}", size as f64 / bytes as f64);
+        }
     }
 }
 
