@@ -30,8 +30,9 @@ use crate::{COMPILER_VERSION, Compiled, Fork, Options, Report};
 /// Bytes of a function's body, at most: three quarters of the host's limit.
 const BODY_BYTES_MAX: usize = 144 * 1024;
 
-/// Rounds of copying fewer functions, before none is copied.
-const COPYING_ROUNDS: u32 = 10;
+/// Rounds of copying fewer functions, before none is copied: what is not copied may still become a function of the module, which
+/// is smaller.
+const COPYING_ROUNDS: u32 = 2;
 /// Steps of all those rounds together, in what an analysis without copies may take.
 const COPYING_BUDGETS: u64 = 2;
 
