@@ -456,7 +456,7 @@ fn the_next_frame_finds_nothing_of_the_last() {
             assert_eq!(goes_on, round < frames, "{words} {calldata_bytes} {round}");
             let request = if goes_on {
                 assert_eq!(begun[1].i64(), Some(gas as i64));
-                frame.store.data().requests.last().expect("the result").0.clone()
+                frame.store.data().requests.last().expect("the result").0
             } else {
                 frame.result().0
             };

@@ -7,8 +7,8 @@
 
 use super::memory::LentMemory;
 use super::{
-    Calls, Engine, EngineKind, Exit, Growth, Guest, Instance, Module, ModuleFacts, PAGE_BYTES,
-    Pool, PooledInstance, Trap, Unwind,
+    Calls, Engine, EngineKind, Exit, Growth, Guest, Instance, MethodName, Module, ModuleFacts,
+    PAGE_BYTES, Pool, PooledInstance, Trap, Unwind,
 };
 use crate::HostFault;
 use cotenant_gas::{MeteredModule, export};
@@ -184,7 +184,7 @@ struct InterpretedInstance {
     memory: Memory,
     meter: Global,
     /// By name, with the start function under `None`: a module has few that are called.
-    methods: Vec<(Option<Box<str>>, TypedFunc<(), ()>)>,
+    methods: Vec<(MethodName, TypedFunc<(), ()>)>,
     facts: Arc<ModuleFacts>,
     first_globals: Vec<(Global, Val)>,
 }

@@ -92,6 +92,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// Bytes of a Wasm page.
 pub const PAGE_BYTES: u64 = 65_536;
 
+/// A method; none is the start function.
+type MethodName = Option<Box<str>>;
+
 /// Which engine runs a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum EngineKind {

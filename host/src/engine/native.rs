@@ -11,8 +11,8 @@
 
 use super::memory::{Anatomy, RecordingTunables};
 use super::{
-    Calls, Engine, EngineKind, Exit, Growth, Guest, Instance, Module, ModuleFacts, Pool,
-    PooledInstance, Trap, Unwind, signal,
+    Calls, Engine, EngineKind, Exit, Growth, Guest, Instance, MethodName, Module, ModuleFacts,
+    Pool, PooledInstance, Trap, Unwind, signal,
 };
 use crate::HostFault;
 use cotenant_gas::{MeteredModule, export};
@@ -199,7 +199,7 @@ struct NativeInstance {
     store: Rc<RefCell<Store>>,
     exports: wasmer::Instance,
     /// By name, with the start function under `None`: a module has few that are called.
-    methods: Vec<(Option<Box<str>>, TypedFunction<(), ()>)>,
+    methods: Vec<(MethodName, TypedFunction<(), ()>)>,
     link: Box<Link>,
     facts: Arc<ModuleFacts>,
     first_globals: Vec<u128>,
