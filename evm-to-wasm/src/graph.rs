@@ -218,6 +218,13 @@ impl Graph {
             }
             // Fewer copies are better than fewer routines.
             if mixed != Mixed::default() && (unfit.is_empty() || !analysis.copied_for.is_empty()) {
+                let whole = !fit.contains(&true) && splits.iter().all(|s| *s == Split::Never);
+                if analysis.copied_for.is_empty() && !whole {
+                    // One node a block: nothing can be mixed.
+                    fit.fill(false);
+                    splits.fill(Split::Never);
+                    continue;
+                }
                 return Err(mixed);
             }
             if unfit.is_empty() && fit.contains(&true) {
