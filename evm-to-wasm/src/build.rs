@@ -16,6 +16,9 @@
 //! that of its operands. That of a loop's phi is assumed first, as the range with which the loop is entered, and
 //! checked at the end; where an edge backwards brings more the form is built again with more assumed.
 
+mod loops;
+mod rooms;
+
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -27,28 +30,16 @@ use crate::ir::{Body, Def, Ir, Phi, RoutineValues, V};
 use crate::opcode::{Family, Op, Row, arity, row};
 use crate::range::{self, Range};
 use crate::routines::Routine;
-use crate::runtime::layout;
 use crate::simplify::{Simpler, simplify};
 use crate::table::{Seed, Table};
 use crate::word::Word;
+use loops::{Assumed, wider};
 
 /// Rounds of assuming more of the phis of loops, before nothing is assumed of any.
 const ROUNDS: u32 = 8;
 /// Rounds in which what was not so is assumed a step wider; in later ones nothing is assumed of that phi. The others
 /// keep what holds for them.
 const STEPPING_ROUNDS: u32 = 2;
-/// Offsets of memory beyond which a frame halts.
-const MEMORY_MAX: Word = Word([layout::MAXIMUM_PAGES * layout::PAGE as u64, 0, 0, 0]);
-/// What all turns of loops together can charge: gas is below 2^63 at the entry of a frame, and may be overdrawn in
-/// a turn.
-const GAS_MAX: u128 = (1 << 63) + (1 << 32);
-/// Bits of the start of a counter, at most, and how far it may count: its end then fits 64.
-const COUNTER_BITS: u32 = 62;
-const COUNTED_MAX: u64 = 3 << 62;
-/// Nodes up to the head of a loop whose gas is added up.
-const TURN_NODES_MAX: u32 = 256;
-/// Rooms in which equal instructions and accesses are looked for, from the inside out.
-const ROOMS_MAX: usize = 4;
 
 /// Builds the form of `graph`.
 pub fn build(blocks: &Blocks<'_>, graph: &Graph, flow: &Flow, seed: Seed) -> Ir {
@@ -68,39 +59,6 @@ pub fn build(blocks: &Blocks<'_>, graph: &Graph, flow: &Flow, seed: Seed) -> Ir 
         }
     }
     ir
-}
-
-#[derive(Debug, Default)]
-struct Assumed {
-    /// Ranges assumed for entries of the stack at the head of a loop, by node and entry.
-    phis: BTreeMap<(u32, i32), Assumption>,
-    /// Ranges assumed for what each routine gives.
-    given: Vec<Vec<Range>>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Assumption {
-    /// What comes forwards, and backwards unless it is counted.
-    base: Range,
-    /// How far what comes backwards may count up from there.
-    counted: u64,
-}
-
-impl Assumption {
-    fn range(self) -> Range {
-        match self.counted {
-            0 => self.base,
-            by => Range { low: self.base.low, high: self.base.high.add(Word::from(by)) },
-        }
-    }
-
-    /// Counts no more if the end could be beyond 64 bits.
-    fn grow(&mut self, base: Range) {
-        self.base = base;
-        if self.counted > 0 && base.high.bits() > COUNTER_BITS {
-            *self = Self { base: Range::FULL, counted: 0 };
-        }
-    }
 }
 
 /// The form, in the room of an earlier one, and more to assume if what was assumed is not so.
@@ -440,58 +398,6 @@ impl Builder<'_, '_> {
         Some(if range == self.ir.range(value) { value } else { self.ir.root(value) })
     }
 
-    /// The range of a phi: of what comes forwards, and of what is assumed to come backwards.
-    fn phi_range(&mut self, node: u32, slot: i32) -> Range {
-        let mut forward: Option<Range> = None;
-        let mut backward = false;
-        for from in &self.flow.predecessors[node as usize] {
-            if !self.flow.before(*from, node) {
-                backward = true;
-                continue;
-            }
-            let body = &self.ir.bodies[*from as usize];
-            if body.halts {
-                continue;
-            }
-            let range = match usize::try_from(slot - body.floor) {
-                Ok(place) => body.exit.get(place).map_or(Range::FULL, |v| self.ir.range(*v)),
-                Err(_) => Range::FULL,
-            };
-            forward = Some(forward.map_or(range, |other| other.union(range)));
-        }
-        let forward = forward.unwrap_or(Range::FULL);
-        if !backward {
-            return forward;
-        }
-        if !self.hopeful {
-            return Range::FULL;
-        }
-        // A flag has a local of its own type: a word that comes later would not fit.
-        let first = Assumption { base: wider(forward), counted: 0 };
-        let assumption = self.assumed.phis.entry((node, slot)).or_insert(first);
-        assumption.grow(assumption.base.union(first.base));
-        assumption.range()
-    }
-
-    /// Memory that is touched at the entry of a node, whichever way it is entered.
-    fn enter_memory(&mut self, node: u32) {
-        let place = node as usize;
-        // The entry of the contract comes before everything; here it does unless something leads back to it.
-        let least =
-            if node > 0 && self.flow.order.first() == Some(&0) { self.touched[0] } else { 0 };
-        let mut touched: Option<u64> = None;
-        if !self.graph.nodes[place].dispatched {
-            for from in &self.flow.predecessors[place] {
-                // What comes backwards has been here.
-                if self.flow.before(*from, node) {
-                    let there = self.touched[*from as usize];
-                    touched = Some(touched.map_or(there, |other| other.min(there)));
-                }
-            }
-        }
-        self.touched[place] = touched.unwrap_or(least).max(least);
-    }
-
     /// Narrows what the branch into a node says about.
     fn learn_from_branch(&mut self, node: u32) {
         let [from] = *self.flow.predecessors[node as usize] else { return };
@@ -551,45 +457,6 @@ impl Builder<'_, '_> {
         self.loads = loads;
     }
 
-    /// Notes an access to memory: whether it is to what is touched already, and what it says about its offset.
-    fn access(&mut self, value: V, offset: V, size: u64) {
-        let place = self.node as usize;
-        if let Some(word) = self.ir.as_const(offset) {
-            let Some(end) = word.as_u64().and_then(|at| at.checked_add(size)) else { return };
-            if end <= self.touched[place] {
-                self.ir.touched.insert(value);
-            } else if end < 1 << 31 {
-                self.touched[place] = end;
-            }
-            return;
-        }
-        let root = self.ir.root(offset);
-        let found = self.rooms_around().find_map(|room| {
-            let is_it = |place| matches!(self.accesses[place as usize], (there, of, _) if there == room && of == root);
-            self.accessed.find(self.hash_of_access(room, root), is_it)
-        });
-        let known = found.map_or(0, |place| self.accesses[place as usize].2);
-        if known >= size {
-            self.ir.touched.insert(value);
-        } else {
-            let room = self.rooms[self.node as usize];
-            self.accessed.insert(self.hash_of_access(room, root), self.accesses.len() as u32);
-            self.accesses.push((room, root, size));
-        }
-        self.refine(root, Range::up_to(MEMORY_MAX));
-    }
-
-    fn hash_of_access(&self, room: u32, root: V) -> u32 {
-        self.seed.hash([u64::from(room), u64::from(root.0)])
-    }
-
-    /// Notes an access to so many bytes: one of any length says where it is.
-    fn access_range(&mut self, offset: V, length: V) {
-        if !self.ir.range(length).low.is_zero() && self.ir.as_const(offset).is_none() {
-            self.refine(self.ir.root(offset), Range::up_to(MEMORY_MAX));
-        }
-    }
-
     /// Checks what is not known of the height; whether it is known to be wrong.
     fn check_stack(&mut self, node: u32, block: &Block) -> bool {
         let place = node as usize;
@@ -636,28 +503,6 @@ impl Builder<'_, '_> {
         } else if gas > 0 {
             self.section = Some(self.item(Def::Charge(gas), Range::FULL));
         }
-    }
-
-    /// What a room computes and accesses has been computed and accessed in every node of it, and of the rooms in
-    /// it: nodes that always follow each other share one, and are in that of their dominator if it is in
-    /// their region.
-    fn enter_room(&mut self, node: u32, before: Option<u32>) {
-        let place = node as usize;
-        let flow = self.flow;
-        let in_region = |other: &u32| flow.head.get(*other as usize) == Some(&flow.head[place]);
-        if let Some(before) = before.filter(in_region) {
-            self.rooms[place] = self.rooms[before as usize];
-            return;
-        }
-        self.rooms[place] = node;
-        let dominator = Some(flow.dominators.immediate[place]).filter(in_region);
-        self.outer[place] = dominator.map_or(NONE, |dominator| self.rooms[dominator as usize]);
-    }
-
-    /// The room in hand and those around it, as far as somebody looks.
-    fn rooms_around(&self) -> impl Iterator<Item = u32> {
-        let around = |room: &u32| Some(self.outer[*room as usize]).filter(|room| *room != NONE);
-        core::iter::successors(Some(self.rooms[self.node as usize]), around).take(ROOMS_MAX)
     }
 
     /// The node that always goes to this one, which nothing else goes to.
@@ -843,19 +688,6 @@ impl Builder<'_, '_> {
         value
     }
 
-    fn hash_of(&self, room: u32, byte: u8, operands: &[V]) -> u32 {
-        let start = u64::from(room) << 8 | u64::from(byte);
-        let numbers = operands.iter().map(|operand| u64::from(operand.0));
-        self.seed.hash([start].into_iter().chain(numbers))
-    }
-
-    /// Whether a value is this instruction, in that room.
-    fn is_same(&self, value: V, room: u32, byte: u8, operands: &[V]) -> bool {
-        self.rooms[self.ir.homes[value.0 as usize] as usize] == room
-            && matches!(self.ir.def(value), Def::Inst { byte: other, .. } if *other == byte)
-            && self.ir.arguments_of(value) == operands
-    }
-
     fn again(&mut self, byte: u8, operands: &[V]) -> V {
         match row(byte) {
             Some(row) => self.compute(byte, row, operands),
@@ -888,92 +720,4 @@ impl Builder<'_, '_> {
             }
         }
     }
-
-    /// Whether what was assumed of the phis of loops is so; if not, more is assumed.
-    fn check(&mut self) -> bool {
-        let mut holds = true;
-        for phi in 0..self.ir.phis.len() {
-            let Phi { node, slot, ref operands } = self.ir.phis[phi];
-            let Some(mut assumption) = self.assumed.phis.get(&(node, slot)).copied() else {
-                continue;
-            };
-            if !self.hopeful {
-                break;
-            }
-            for (from, operand) in operands {
-                if self.flow.before(*from, node) {
-                    continue;
-                }
-                let range = self.ir.range(*operand);
-                let itself = *self.ir.def(self.ir.root(*operand)) == Def::Phi(phi as u32);
-                let base = assumption.base;
-                if itself || base.contains(range) {
-                    continue;
-                }
-                let counts = self.counts_up(*operand, phi as u32, *from);
-                if counts.is_some_and(|by| by <= assumption.counted) {
-                    continue;
-                }
-                holds = false;
-                if let Some(by) = counts.filter(|_| base.high.bits() <= COUNTER_BITS) {
-                    // Another latch may count in other steps: what is more holds for both.
-                    assumption.counted = by;
-                    continue;
-                }
-                let bits = base.union(range).high.bits();
-                let steps = [32, 64, 160].into_iter();
-                let step = steps.filter(|step| base.high.bits() < *step).find(|step| bits <= *step);
-                match step.filter(|_| self.stepping) {
-                    Some(step) => assumption.grow(Range::bits(step)),
-                    None => assumption = Assumption { base: Range::FULL, counted: 0 },
-                }
-            }
-            self.assumed.phis.insert((node, slot), assumption);
-        }
-        holds
-    }
-
-    /// How far a value can grow that is a phi of a loop plus a constant: gas pays for the turns.
-    fn counts_up(&self, value: V, phi: u32, latch: u32) -> Option<u64> {
-        let ir = &self.ir;
-        let value = ir.root(value);
-        let (Some(Op::Add), &[a, b]) = (ir.op(value), ir.arguments_of(value)) else { return None };
-        let is_phi = |v: V| *ir.def(ir.root(v)) == Def::Phi(phi);
-        let step = match (ir.as_const(a), ir.as_const(b)) {
-            (Some(step), None) if is_phi(b) => step.as_u64()?,
-            (None, Some(step)) if is_phi(a) => step.as_u64()?,
-            _ => return None,
-        };
-        let turn = self.gas_of_turn(ir.phis[phi as usize].node, latch);
-        // One turn more may have begun than is paid for.
-        let turns = GAS_MAX.checked_div(u128::from(turn))? + 1;
-        let by = u64::try_from(turns.checked_mul(u128::from(step))?).ok()?;
-        (by < COUNTED_MAX).then_some(by)
-    }
-
-    /// Gas of what runs in every turn of a loop that ends with `latch`: of the nodes on all ways from its head there,
-    /// which are those that dominate the latch and that the head dominates.
-    fn gas_of_turn(&self, head: u32, latch: u32) -> u64 {
-        let mut sum = 0;
-        let mut node = latch;
-        for _ in 0..TURN_NODES_MAX {
-            let block = self.graph.nodes[node as usize].block;
-            sum += u64::from(self.blocks.blocks[block as usize].gas);
-            if node == head {
-                return sum;
-            }
-            node = self.flow.dominators.immediate[node as usize];
-            if node == NONE {
-                break;
-            }
-        }
-        // The head dominates every latch of its loop, however far it is.
-        let block = self.graph.nodes[head as usize].block;
-        sum + u64::from(self.blocks.blocks[block as usize].gas)
-    }
-}
-
-/// A range that is not that of a flag.
-fn wider(range: Range) -> Range {
-    Range { low: range.low, high: range.high.max(Word::from(2)) }
 }
