@@ -5,7 +5,7 @@ use crate::verbs::EvmVerb;
 use clap::{Args, Parser, Subcommand};
 use cotenant_gas::{PRESETS, UnknownProtocol};
 use cotenant_host::engine::EngineKind;
-use cotenant_submodules::ModuleId;
+use cotenant_submodules::{ModuleId, Replace};
 use near_account_id::AccountId;
 use near_gas::NearGas;
 use near_token::NearToken;
@@ -62,6 +62,9 @@ pub(crate) enum Verb {
         /// Callable by modules of the same account only, with nothing but what its caller grants
         #[arg(long)]
         private: bool,
+        /// What the module may replace: `any`, `private` (a private module alone) or `nothing`; storage stays
+        #[arg(long, value_name = "WHAT", value_parser = replace, num_args = 0..=1, require_equals = true, default_value = "any", default_missing_value = "any")]
+        replace: Replace,
     },
     /// List the modules of an account
     #[command(after_long_help = MODULES_JSON)]
@@ -173,6 +176,15 @@ fn protocol(text: &str) -> Result<u32, String> {
 
 fn engine(text: &str) -> Result<EngineKind, String> {
     text.parse()
+}
+
+fn replace(text: &str) -> Result<Replace, String> {
+    match text {
+        "any" => Ok(Replace::Any),
+        "private" => Ok(Replace::Private),
+        "nothing" => Ok(Replace::Nothing),
+        _ => Err("one of any, private, nothing".to_owned()),
+    }
 }
 
 fn mode(text: &str) -> Result<Mode, String> {

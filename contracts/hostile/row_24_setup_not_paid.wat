@@ -12,7 +12,7 @@
   (func $open_self (param $name i64) (param $length i64) (param $gas i64) (result i64)
     (call $current_namespace (i64.const 1))
     (call $open (i64.const -1) (i64.const 1) (local.get $length) (local.get $name)
-      (local.get $gas) (i64.const -1) (i64.const 15) (i64.const 0)))
+      (local.get $gas) (i64.const -1) (i64.const 31) (i64.const 0)))
 
   (func (export "run") (local $handle i64) (local $left i32)
     (local.set $left (i32.const 1000))

@@ -28,7 +28,7 @@
     (if (i64.ne
           (call $resume
             (call $open (i64.const -1) (i64.const 1) (i64.const 4) (i64.const 0)
-              (i64.const 0) (i64.const -1) (i64.const 15) (i64.const 0))
+              (i64.const 0) (i64.const -1) (i64.const 31) (i64.const 0))
             (i64.const 4194304) (i64.const 65536) (i64.const 3))
           (i64.const 0))
       (then unreachable))

@@ -1,7 +1,7 @@
 //! Actions and the receipts that carry them, as a guest creates them.
 
 use cotenant_submodules::calls::Renumber;
-use cotenant_submodules::{Namespace, Visibility};
+use cotenant_submodules::{DeployMode, Namespace, split_method};
 use near_account_id::AccountId;
 use near_crypto::PublicKey;
 use near_primitives_core::hash::CryptoHash;
@@ -26,11 +26,111 @@ pub enum Permission {
         allowance: Option<u128>,
         /// The account that may be called.
         receiver: AccountId,
-        /// Methods that may be called; all if empty.
+        /// Names of methods that may be called; what they mean is said by `namespaces`.
         methods: Vec<String>,
-        /// Namespaces that may be called; all if empty (`docs/spec/calls.md`, section 1).
-        namespaces: Vec<Namespace>,
+        /// Namespaces that may be called.
+        namespaces: NamespaceScope,
     },
+}
+
+/// Which modules an access key for function calls reaches (`docs/spec/calls.md`, section 1).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum NamespaceScope {
+    /// What the names of its methods say, each compared with the whole `namespace:method`: `vote` is the default
+    /// module's, `swap:quote` that one's, `swap:*` all of a module. Without names it is the default module alone.
+    /// Keys that NEAR's own API makes are of this kind.
+    #[default]
+    Named,
+    /// These namespaces; the names of methods are without a namespace and hold in each, all methods if there are none.
+    Listed(Vec<Namespace>),
+    /// Every namespace, otherwise as if all were listed. Keys of homes that were made before there was a choice and
+    /// list no namespaces are of this kind.
+    All,
+}
+
+/// Why an access key does not reach a method.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OutOfReach {
+    /// No name of the key covers it, or it is no name.
+    Method,
+    /// The key is for other namespaces than this.
+    Namespace(Namespace),
+}
+
+impl NamespaceScope {
+    /// Checks that a key of this scope and these names of methods reaches a method, as a function call names it.
+    ///
+    /// # Errors
+    /// What stands in the way.
+    pub fn check(&self, methods: &[String], called: &str) -> Result<(), OutOfReach> {
+        let (namespace, method) = split_method(called).map_err(|_| OutOfReach::Method)?;
+        let reached = match self {
+            NamespaceScope::Named if methods.is_empty() => namespace.is_default(),
+            NamespaceScope::Named => methods.iter().any(|name| match name.split_once(':') {
+                Some((of, "*")) => of == namespace.as_str(),
+                Some((of, name)) => of == namespace.as_str() && name == method,
+                None => namespace.is_default() && name == method,
+            }),
+            NamespaceScope::Listed(listed) if !listed.contains(&namespace) => {
+                return Err(OutOfReach::Namespace(namespace));
+            }
+            NamespaceScope::Listed(_) | NamespaceScope::All => {
+                methods.is_empty() || methods.iter().any(|name| name == method)
+            }
+        };
+        if reached {
+            return Ok(());
+        }
+        match self {
+            NamespaceScope::Named if methods.is_empty() => Err(OutOfReach::Namespace(namespace)),
+            _ => Err(OutOfReach::Method),
+        }
+    }
+
+    /// The namespaces that are listed; none for the other scopes.
+    pub fn listed(&self) -> &[Namespace] {
+        match self {
+            NamespaceScope::Listed(listed) => listed,
+            NamespaceScope::Named | NamespaceScope::All => &[],
+        }
+    }
+}
+
+impl From<Vec<Namespace>> for NamespaceScope {
+    /// Listed namespaces; what the names say if there are none.
+    fn from(listed: Vec<Namespace>) -> Self {
+        if listed.is_empty() { NamespaceScope::Named } else { NamespaceScope::Listed(listed) }
+    }
+}
+
+/// In the place of a list's length. Lists of today's homes begin with their length, an empty one is every namespace.
+const NAMED: u32 = u32::MAX;
+/// The same for a list that is empty and reaches nothing.
+const NOTHING: u32 = u32::MAX - 1;
+
+impl borsh::BorshSerialize for NamespaceScope {
+    fn serialize<W: borsh::io::Write>(&self, writer: &mut W) -> borsh::io::Result<()> {
+        match self {
+            NamespaceScope::Named => NAMED.serialize(writer),
+            NamespaceScope::All => 0u32.serialize(writer),
+            NamespaceScope::Listed(listed) if listed.is_empty() => NOTHING.serialize(writer),
+            NamespaceScope::Listed(listed) => listed.serialize(writer),
+        }
+    }
+}
+
+impl borsh::BorshDeserialize for NamespaceScope {
+    fn deserialize_reader<R: borsh::io::Read>(reader: &mut R) -> borsh::io::Result<Self> {
+        Ok(match u32::deserialize_reader(reader)? {
+            NAMED => NamespaceScope::Named,
+            NOTHING => NamespaceScope::Listed(Vec::new()),
+            0 => NamespaceScope::All,
+            length => {
+                let listed = (0..length).map(|_| Namespace::deserialize_reader(reader));
+                NamespaceScope::Listed(listed.collect::<borsh::io::Result<_>>()?)
+            }
+        })
+    }
 }
 
 /// An action of a receipt.
@@ -42,8 +142,8 @@ pub enum Action {
     DeployModule {
         /// Where.
         namespace: Namespace,
-        /// As what.
-        visibility: Visibility,
+        /// As what, and in whose place.
+        mode: DeployMode,
         /// Which code.
         code: Code,
     },

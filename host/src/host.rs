@@ -12,7 +12,7 @@ use crate::runtime::{
 use crate::state::{DiskStore, MemoryStore, OpenError, Store, WorkingState};
 use crate::view::{ModuleRecord, StateView};
 use cotenant_gas::{Schedule, UnknownProtocol};
-use cotenant_submodules::{ModuleId, Namespace, Visibility};
+use cotenant_submodules::{DeployMode, ModuleId, Namespace, Replace, Visibility};
 use near_account_id::AccountId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -273,7 +273,8 @@ impl Host {
         Rc::new(Shared(self.machine.registry.clone()))
     }
 
-    /// Deploys a module by a transaction of the account itself, which is created if it is new.
+    /// Deploys a module by a transaction of the account itself, which is created if it is new. What is at the
+    /// namespace is replaced; [`Host::deploy_as`] chooses.
     ///
     /// # Errors
     /// The transaction is refused. Code that breaks a rule fails the receipt, with the full report.
@@ -283,6 +284,20 @@ impl Host {
         visibility: Visibility,
         code: &[u8],
     ) -> Result<TransactionOutcome, HostError> {
+        self.deploy_as(module, DeployMode { visibility, replace: Replace::Any }, code)
+    }
+
+    /// Deploys a module, in the place of what the mode allows to replace.
+    ///
+    /// # Errors
+    /// The transaction is refused. Code that breaks a rule fails the receipt, with the full report; so does a
+    /// namespace that is taken (`ModuleExists`).
+    pub fn deploy_as(
+        &self,
+        module: &ModuleId,
+        mode: DeployMode,
+        code: &[u8],
+    ) -> Result<TransactionOutcome, HostError> {
         self.runtime.ensure_account(&module.account, FIRST_BALANCE)?;
         Ok(self.runtime.execute(&Transaction {
             signer: module.account.clone(),
@@ -290,7 +305,7 @@ impl Host {
             receiver: module.account.clone(),
             actions: vec![Action::DeployModule {
                 namespace: module.namespace.clone(),
-                visibility,
+                mode,
                 code: Code::Bytes(code.to_vec()),
             }],
         })?)

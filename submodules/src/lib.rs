@@ -20,7 +20,7 @@ pub mod table;
 pub mod validate;
 
 pub use error::{STATUS_CALLBACK, STATUS_ERROR, STATUS_SUCCESS, SyncExecutionError};
-pub use module::{Capability, Grants, Requirements, Visibility};
+pub use module::{Capability, DeployMode, Grants, Replace, Requirements, Visibility};
 pub use namespace::{
     ModuleId, ModuleIdError, NAMESPACE_BYTES_MAX, Namespace, NamespaceError, split_method,
 };

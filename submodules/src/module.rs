@@ -33,6 +33,82 @@ impl fmt::Display for Visibility {
     }
 }
 
+/// What a deploy action may put its module in the place of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Replace {
+    /// Nothing: the namespace has to be free.
+    Nothing,
+    /// A private module, never a public one: for contracts that let others deploy.
+    Private,
+    /// Whatever is there.
+    Any,
+}
+
+impl Replace {
+    /// Whether a module of this visibility may be replaced.
+    pub fn allows(self, there: Visibility) -> bool {
+        match self {
+            Replace::Nothing => false,
+            Replace::Private => there == Visibility::Private,
+            Replace::Any => true,
+        }
+    }
+}
+
+/// As what a module is deployed, and in whose place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeployMode {
+    /// Public or private.
+    pub visibility: Visibility,
+    /// What it may replace.
+    pub replace: Replace,
+}
+
+impl DeployMode {
+    /// Takes the flags of a deploy function: bit 0 private, bit 1 it may replace a private module, bit 2 a public one
+    /// too. `None` for any other bit, and for bit 2 without bit 1: who may replace a public module may replace any.
+    pub fn from_flags(flags: u64) -> Option<Self> {
+        let visibility = if flags & 1 == 0 { Visibility::Public } else { Visibility::Private };
+        let replace = match flags & !1 {
+            0b000 => Replace::Nothing,
+            0b010 => Replace::Private,
+            0b110 => Replace::Any,
+            _ => return None,
+        };
+        Some(Self { visibility, replace })
+    }
+}
+
+// One byte in a stored receipt. 0 and 1 are what receipts had before there was a choice: the visibility alone, of a deploy
+// that replaced anything.
+impl borsh::BorshSerialize for DeployMode {
+    fn serialize<W: borsh::io::Write>(&self, writer: &mut W) -> borsh::io::Result<()> {
+        let replace = match self.replace {
+            Replace::Any => 0u8,
+            Replace::Nothing => 1,
+            Replace::Private => 2,
+        };
+        (u8::from(self.visibility == Visibility::Private) | replace << 1).serialize(writer)
+    }
+}
+
+impl borsh::BorshDeserialize for DeployMode {
+    fn deserialize_reader<R: borsh::io::Read>(reader: &mut R) -> borsh::io::Result<Self> {
+        let byte = u8::deserialize_reader(reader)?;
+        let replace = match byte >> 1 {
+            0 => Replace::Any,
+            1 => Replace::Nothing,
+            2 => Replace::Private,
+            _ => {
+                let message = format!("{byte} is no mode of a deploy");
+                return Err(borsh::io::Error::new(borsh::io::ErrorKind::InvalidData, message));
+            }
+        };
+        let visibility = if byte & 1 == 0 { Visibility::Public } else { Visibility::Private };
+        Ok(Self { visibility, replace })
+    }
+}
+
 /// A group of host functions that a caller may grant to a private callee.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Capability {
@@ -78,7 +154,8 @@ impl Capability {
     }
 }
 
-/// A set of capabilities: what a private module requires, or what its caller grants.
+/// A set of capabilities: what a private module requires, or what its caller grants. A caller's set may say besides that
+/// it means to reach a public module too ([`Grants::PUBLIC`]).
 #[derive(
     Clone,
     Copy,
@@ -96,12 +173,26 @@ pub struct Grants(u64);
 impl Grants {
     /// Nothing.
     pub const NONE: Grants = Grants(0);
-    /// Everything that can be granted.
+    /// Everything that can be granted to a private module.
     pub const ALL: Grants = Grants(0b1111);
+    /// Says that a public callee is meant too. Nothing that a callee gets: a private frame never has it, and what
+    /// intersects with [`Grants::ALL`] loses it.
+    pub const PUBLIC: Grants = Grants(0b1_0000);
 
-    /// Takes the bits of a call: bit 0 crypto, 1 context, 2 log, 3 nested. `None` for any other bit.
+    /// Takes the bits of a call: bit 0 crypto, 1 context, 2 log, 3 nested, 4 public. `None` for any other bit.
     pub fn from_bits(bits: u64) -> Option<Self> {
-        (bits & !Self::ALL.0 == 0).then_some(Self(bits))
+        (bits & !(Self::ALL.0 | Self::PUBLIC.0) == 0).then_some(Self(bits))
+    }
+
+    /// This set, for a call that may reach a public module too.
+    #[must_use]
+    pub fn with_public(self) -> Self {
+        Self(self.0 | Self::PUBLIC.0)
+    }
+
+    /// Whether a public callee is meant too.
+    pub fn reaches_public(self) -> bool {
+        self.0 & Self::PUBLIC.0 != 0
     }
 
     /// The bits.
@@ -139,13 +230,15 @@ impl Grants {
 
 impl fmt::Debug for Grants {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.iter()).finish()
+        let public = self.reaches_public().then_some("Public");
+        f.debug_set().entries(self.iter()).entries(public).finish()
     }
 }
 
 impl fmt::Display for Grants {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.iter().map(Capability::name).collect();
+        let public = self.reaches_public().then_some("public");
+        let names: Vec<_> = self.iter().map(Capability::name).chain(public).collect();
         f.write_str(if names.is_empty() { "none".into() } else { names.join(", ") }.as_str())
     }
 }
@@ -181,8 +274,37 @@ mod tests {
     #[test]
     fn grants_are_the_bits_of_the_specification() {
         assert_eq!(Grants::from_bits(0b1001).unwrap().to_string(), "crypto, nested");
-        assert_eq!(Grants::from_bits(0b1_0000), None);
+        assert_eq!(Grants::from_bits(0b1_0001).unwrap().to_string(), "crypto, public");
+        assert_eq!(Grants::from_bits(0b10_0000), None);
         assert_eq!(Grants::from_bits(u64::MAX), None);
+        assert!(!Grants::ALL.reaches_public());
+        assert!(!Grants::ALL.with_public().intersect(Grants::ALL).reaches_public());
+    }
+
+    #[test]
+    fn a_deploy_mode_keeps_its_bytes_and_flags_mean_one_thing() {
+        use borsh::BorshDeserialize as _;
+        let mut bytes = std::collections::BTreeSet::new();
+        for visibility in [Visibility::Public, Visibility::Private] {
+            for replace in [Replace::Nothing, Replace::Private, Replace::Any] {
+                let mode = DeployMode { visibility, replace };
+                let stored = borsh::to_vec(&mode).unwrap();
+                assert_eq!(DeployMode::try_from_slice(&stored).unwrap(), mode);
+                assert!(bytes.insert(stored));
+            }
+        }
+        // Before there was a choice the byte was the visibility, and a deploy replaced anything.
+        for visibility in [Visibility::Public, Visibility::Private] {
+            let before = borsh::to_vec(&visibility).unwrap();
+            let mode = DeployMode::try_from_slice(&before).unwrap();
+            assert_eq!(mode, DeployMode { visibility, replace: Replace::Any });
+        }
+        let modes: Vec<_> = (0..64).filter_map(DeployMode::from_flags).collect();
+        assert_eq!(modes.len(), 6);
+        for refused in [0b100, 0b101, 0b1000, u64::MAX] {
+            assert_eq!(DeployMode::from_flags(refused), None);
+        }
+        assert!((6..=u8::MAX).all(|byte| DeployMode::try_from_slice(&[byte]).is_err()));
     }
 
     #[test]

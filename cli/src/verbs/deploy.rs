@@ -11,7 +11,7 @@ use cotenant_host::engine::EngineKind;
 use cotenant_host::runtime::Status;
 use cotenant_host::{Host, HostFault};
 use cotenant_submodules::validate::validate;
-use cotenant_submodules::{ModuleId, Visibility};
+use cotenant_submodules::{DeployMode, ModuleId, Replace, Visibility};
 use serde::Serialize;
 use std::path::Path;
 use std::time::Instant;
@@ -33,6 +33,7 @@ pub(super) fn run(
     id: &ModuleId,
     file: &Path,
     private: bool,
+    replace: Replace,
     global: &Global,
     console: &Console,
 ) -> Result<Exit> {
@@ -69,7 +70,8 @@ pub(super) fn run(
         let failure = Failure::new(Exit::Contract, "DeployError", message);
         report.error = Some(failure.with_rules(broken_rules(&rejection)));
     } else {
-        deploy(&host, id, visibility, &code, &mut report, console)?;
+        let mode = DeployMode { visibility, replace };
+        deploy(&host, id, mode, &code, &mut report, console)?;
     }
     let exit = report.error.as_ref().map_or(Exit::Fine, |failure| failure.exit);
     if console.json {
@@ -85,14 +87,14 @@ pub(super) fn run(
 fn deploy(
     host: &Host,
     id: &ModuleId,
-    visibility: Visibility,
+    mode: DeployMode,
     code: &[u8],
     report: &mut DeployReport,
     console: &Console,
 ) -> Result<()> {
     verbs::announce(host, [&id.account], console)?;
     let start = Instant::now();
-    let outcome = host.deploy(id, visibility, code)?;
+    let outcome = host.deploy_as(id, mode, code)?;
     console.note(format_args!("compiled and deployed in {} ms", start.elapsed().as_millis()));
     report.gas_total = outcome.gas_total();
     let root = outcome.root().ok_or_else(|| HostFault::Bug("the receipt did not run".into()))?;

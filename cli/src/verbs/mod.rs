@@ -33,8 +33,8 @@ pub(crate) fn run(cli: Cli, console: &Console) -> Result<Exit> {
     let global = &cli.global;
     match cli.verb {
         Verb::Check { file } => check::run(&file, global, console),
-        Verb::Deploy { module, file, private } => {
-            deploy::run(&module, &file, private, global, console)
+        Verb::Deploy { module, file, private, replace } => {
+            deploy::run(&module, &file, private, replace, global, console)
         }
         Verb::Modules { account } => modules::run(&account, global, console),
         Verb::Call { target, gas, deposit, signer } => {

@@ -3,9 +3,9 @@
 
 use super::root::Root;
 use crate::HostFault;
-use crate::action::{Action, Code, PendingReceipt, Permission};
+use crate::action::{Action, Code, NamespaceScope, PendingReceipt, Permission};
 use cotenant_submodules::calls::{FrameId, LedgerChange};
-use cotenant_submodules::{Namespace, SyncExecutionError, Visibility};
+use cotenant_submodules::{DeployMode, Namespace, Replace, SyncExecutionError, Visibility};
 use near_account_id::AccountId;
 use near_crypto::PublicKey;
 use near_primitives_core::hash::{CryptoHash, YieldId, hash};
@@ -140,7 +140,7 @@ impl FrameExternal {
             allowance: allowance.map(|balance| balance.as_yoctonear()),
             receiver,
             methods: methods.map_err(|_| HostError::InvalidMethodName)?,
-            namespaces: Vec::new(),
+            namespaces: NamespaceScope::Named,
         })
     }
 }
@@ -299,7 +299,7 @@ impl External for FrameExternal {
         let action = self.root.tagged.take().map_or_else(
             || Action::DeployModule {
                 namespace: Namespace::DEFAULT,
-                visibility: Visibility::Public,
+                mode: DeployMode { visibility: Visibility::Public, replace: Replace::Any },
                 code: Code::Bytes(code.clone()),
             },
             |tag| tag(code.clone()),

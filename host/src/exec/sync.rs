@@ -8,8 +8,8 @@ use crate::action::{Action, Code};
 use cotenant_submodules::calls::{Callee, OpenRequest};
 use cotenant_submodules::table::HostFunctionId;
 use cotenant_submodules::{
-    NAMESPACE_BYTES_MAX, Namespace, STATUS_CALLBACK, STATUS_ERROR, STATUS_SUCCESS,
-    SyncExecutionError, Visibility,
+    DeployMode, Grants, NAMESPACE_BYTES_MAX, Namespace, STATUS_CALLBACK, STATUS_ERROR,
+    STATUS_SUCCESS, SyncExecutionError, Visibility,
 };
 use near_primitives_core::hash::CryptoHash;
 use near_vm_runner::logic::HostError;
@@ -125,27 +125,24 @@ impl Frame<'_, '_> {
                 };
                 self.give_name(name, register)
             }
-            (
-                F::PromiseBatchActionDeployModule,
-                &[promise, ns_len, ns, visibility, length, code],
-            ) => {
-                let (namespace, visibility) = self.deploy_target(memory, ns_len, ns, visibility)?;
+            (F::PromiseBatchActionDeployModule, &[promise, ns_len, ns, flags, length, code]) => {
+                let (namespace, mode) = self.deploy_target(memory, ns_len, ns, flags)?;
                 self.root.tagged.replace(Some(Box::new(move |code| Action::DeployModule {
                     namespace,
-                    visibility,
+                    mode,
                     code: Code::Bytes(code),
                 })));
                 self.near_deploy(&[promise, length, code], memory)
             }
-            (F::PromiseBatchActionDeployModuleByHash, &[promise, ns_len, ns, visibility, hash]) => {
-                let (namespace, visibility) = self.deploy_target(memory, ns_len, ns, visibility)?;
+            (F::PromiseBatchActionDeployModuleByHash, &[promise, ns_len, ns, flags, hash]) => {
+                let (namespace, mode) = self.deploy_target(memory, ns_len, ns, flags)?;
                 let bytes = self.bytes(memory, 32, hash)?;
                 let Ok(hash_bytes) = <[u8; 32]>::try_from(bytes.as_slice()) else {
                     return Err(HostError::MemoryAccessViolation.into());
                 };
                 self.root.tagged.replace(Some(Box::new(move |_| Action::DeployModule {
                     namespace,
-                    visibility,
+                    mode,
                     code: Code::Hash(CryptoHash(hash_bytes)),
                 })));
                 self.near_deploy(&[promise, 32, hash], memory)
@@ -293,7 +290,9 @@ impl Frame<'_, '_> {
         (length, data): (u64, u64),
         gas: u64,
     ) -> Result<Answer, Failure> {
-        let request = self.open_request(memory, namespace, method, gas, u64::MAX, 0)?;
+        // The NEP knows one kind of module, so its functions reach both.
+        let grants = Grants::PUBLIC.bits();
+        let request = self.open_request(memory, namespace, method, gas, u64::MAX, grants)?;
         let bytes = self.priced_bytes(memory, length, data, self.root.schedule.sync.resume)?;
         let namespace = request.namespace.clone();
         if self.root.tree.borrow().named(self.id, namespace.as_ref()).is_ok() {
@@ -378,18 +377,16 @@ impl Frame<'_, '_> {
         memory: &[u8],
         length: u64,
         name: u64,
-        visibility: u64,
-    ) -> Result<(Namespace, Visibility), Failure> {
-        let visibility = match visibility {
-            0 => Visibility::Public,
-            1 => Visibility::Private,
-            other => {
-                let message = format!("visibility is {other}: 0 is public, 1 private");
-                return Err(Failure::Rule("InvalidVisibility", message));
-            }
+        flags: u64,
+    ) -> Result<(Namespace, DeployMode), Failure> {
+        let Some(mode) = DeployMode::from_flags(flags) else {
+            let message = format!(
+                "flags of the deploy are {flags:#b}: bit 0 private, bit 1 it may replace a private module, bits 1 and 2 any"
+            );
+            return Err(Failure::Rule("InvalidDeployFlags", message));
         };
         let name = self.name(memory, length, name, NAMESPACE_BYTES_MAX)?;
-        Ok((namespace_of(&name)?, visibility))
+        Ok((namespace_of(&name)?, mode))
     }
 
     /// NEAR's deploy function, whose append finds what was left in the tag.

@@ -10,7 +10,7 @@ use crate::runtime::Machine;
 use crate::runtime::apply::{Run, Stop};
 use crate::runtime::validate::InvalidAction;
 use crate::state::{AccessKey, Account, keys};
-use cotenant_submodules::{Namespace, NamespaceError};
+use cotenant_submodules::{Namespace, NamespaceError, Visibility};
 use near_account_id::AccountId;
 use near_crypto::PublicKey;
 use near_primitives_core::hash::CryptoHash;
@@ -86,6 +86,11 @@ pub enum ActionError {
         "the default namespace is always public; deploy a private module to a namespace with a name"
     )]
     DefaultNamespaceMustBePublic,
+    /// The namespace is taken, and the deploy may not replace what is there.
+    #[error(
+        "account `{account}` has a {visibility} module at namespace `{namespace}`, which this deploy may not replace; hint: say that it may (`--replace`, or the flags of the action), or take another namespace"
+    )]
+    ModuleExists { account: AccountId, namespace: Namespace, visibility: Visibility },
     /// No code of that hash.
     #[error("no module here has code of hash {hash}; deploy the code itself once")]
     UnknownCodeHash { hash: CryptoHash },
@@ -149,9 +154,9 @@ fn key_storage_bytes(
 ) -> Result<u64, HostFault> {
     let mut length = crate::state::records::encode(key)?.len() as u64;
     if let Permission::FunctionCall { namespaces, .. } = &key.permission
-        && namespaces.is_empty()
+        && namespaces.listed().is_empty()
     {
-        // NEAR's record has no list of namespaces: the length of an empty one is not counted.
+        // NEAR's record has no list of namespaces: what stands in the place of one is not counted.
         length = length.saturating_sub(4);
     }
     Ok(public_key.trie_id_len() as u64 + length + record_bytes)

@@ -212,8 +212,8 @@ impl<M: Machine> Run<'_, M> {
     fn action(&mut self, index: u64, action: &Action) -> Result<Value, Stop> {
         match action {
             Action::CreateAccount => self.create_account()?,
-            Action::DeployModule { namespace, visibility, code } => {
-                self.deploy(namespace, *visibility, code)?;
+            Action::DeployModule { namespace, mode, code } => {
+                self.deploy(namespace, *mode, code)?;
             }
             Action::RemoveModule { namespace, keep_storage } => {
                 self.remove(namespace, *keep_storage)?

@@ -44,7 +44,8 @@ fn terms(schedule: &Schedule, action: &Action, receiver: &AccountId) -> Vec<(Act
             Permission::FunctionCall { methods, namespaces, .. } => {
                 // A terminating byte each, as NEAR counts method names.
                 let methods = methods.iter().map(|name| name.len() as u64 + 1);
-                let namespaces = namespaces.iter().map(|name| name.as_str().len() as u64 + 1);
+                let namespaces =
+                    namespaces.listed().iter().map(|name| name.as_str().len() as u64 + 1);
                 let bytes = methods.chain(namespaces).sum();
                 vec![
                     (ActionCosts::add_function_call_key_base, 1),

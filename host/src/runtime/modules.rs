@@ -6,20 +6,28 @@ use crate::runtime::actions::{ActionError, DELETION_STORAGE_BYTES_MAX, module_st
 use crate::runtime::apply::{Run, Stop};
 use crate::state::keys;
 use crate::view::{ModuleRecord, StateView};
-use cotenant_submodules::{Namespace, Visibility};
+use cotenant_submodules::{DeployMode, Namespace, Visibility};
 use near_primitives_core::hash::CryptoHash;
 use std::borrow::Cow;
 
 impl<M: Machine> Run<'_, M> {
-    /// A module replaces the one before it and finds its storage.
+    /// A module replaces the one before it, if the action says that it may, and finds its storage.
     pub(super) fn deploy(
         &mut self,
         namespace: &Namespace,
-        visibility: Visibility,
+        DeployMode { visibility, replace }: DeployMode,
         code: &Code,
     ) -> Result<(), Stop> {
         if namespace.is_default() && visibility == Visibility::Private {
             return Err(ActionError::DefaultNamespaceMustBePublic.into());
+        }
+        let id = self.receiver().clone();
+        let before = self.state.module(&id, namespace)?;
+        if let Some(there) = &before
+            && !replace.allows(there.visibility)
+        {
+            let (namespace, visibility) = (namespace.clone(), there.visibility);
+            return Err(ActionError::ModuleExists { account: id, namespace, visibility }.into());
         }
         let (code_hash, code) = match code {
             Code::Bytes(code) => (CryptoHash::hash_bytes(code), Cow::Borrowed(code)),
@@ -31,8 +39,6 @@ impl<M: Machine> Run<'_, M> {
         if let Err(rejection) = self.machine.deploy(&code, visibility)? {
             return Err(ActionError::DeployError { text: rejection.text }.into());
         }
-        let id = self.receiver().clone();
-        let before = self.state.module(&id, namespace)?;
         let module = ModuleRecord { code_hash, visibility, code_bytes: code.len() as u64 };
         // The new code is counted before the old one goes: it may be the same.
         self.state.use_code(&code_hash, &code)?;

@@ -5,7 +5,7 @@
 //! not spent comes back as a refund. Signatures are not checked here.
 
 use crate::HostFault;
-use crate::action::{Action, Permission};
+use crate::action::{Action, NamespaceScope, OutOfReach, Permission};
 use crate::runtime::actions::storage_lack;
 use crate::runtime::fees::{self, FeeItem};
 use crate::runtime::queue;
@@ -15,7 +15,7 @@ use crate::runtime::{Block, GAS_PRICE};
 use crate::state::{AccessKey, WorkingState, keys, records};
 use borsh::{BorshDeserialize, BorshSerialize};
 use cotenant_gas::Schedule;
-use cotenant_submodules::{Namespace, split_method};
+use cotenant_submodules::Namespace;
 use near_account_id::AccountId;
 use near_crypto::{KeyType, PublicKey};
 use near_primitives_core::hash::CryptoHash;
@@ -200,12 +200,12 @@ fn use_key(
     Ok(key)
 }
 
-/// The rules of a key for function calls. A listed method is meant without its namespace.
+/// The rules of a key for function calls.
 fn permitted(
     transaction: &Transaction,
     allowed: &AccountId,
     methods: &[String],
-    namespaces: &[Namespace],
+    namespaces: &NamespaceScope,
 ) -> Result<(), InvalidTransaction> {
     let [Action::FunctionCall { method, deposit, .. }] = transaction.actions.as_slice() else {
         return Err(InvalidTransaction::RequiresFullAccess);
@@ -217,19 +217,17 @@ fn permitted(
         let (found, allowed) = (transaction.receiver.clone(), allowed.clone());
         return Err(InvalidTransaction::ReceiverMismatch { found, allowed });
     }
-    let mismatch = || InvalidTransaction::MethodNameMismatch {
-        method: method.clone(),
-        allowed: methods.to_vec(),
-    };
-    let (namespace, name) = split_method(method).map_err(|_| mismatch())?;
-    if !namespaces.is_empty() && !namespaces.contains(&namespace) {
-        return Err(InvalidTransaction::NamespaceMismatch {
+    namespaces.check(methods, method).map_err(|error| match error {
+        OutOfReach::Method => InvalidTransaction::MethodNameMismatch {
+            method: method.clone(),
+            allowed: methods.to_vec(),
+        },
+        OutOfReach::Namespace(namespace) => InvalidTransaction::NamespaceMismatch {
             namespace,
-            allowed: namespaces.to_vec(),
-        });
-    }
-    if !methods.is_empty() && !methods.iter().any(|allowed| allowed == name) {
-        return Err(mismatch());
-    }
-    Ok(())
+            allowed: match namespaces {
+                NamespaceScope::Named => vec![Namespace::DEFAULT],
+                scope => scope.listed().to_vec(),
+            },
+        },
+    })
 }

@@ -156,7 +156,7 @@ fn one(limits: &LimitConfig, action: &Action) -> Result<(), InvalidAction> {
                 return Err(InvalidAction::FunctionCallMethodNameLengthExceeded { found, limit });
             }
             let methods = methods.iter().map(|name| name.len() as u64 + 1);
-            let namespaces = namespaces.iter().map(|name| name.as_str().len() as u64 + 1);
+            let namespaces = namespaces.listed().iter().map(|name| name.as_str().len() as u64 + 1);
             let (found, limit) =
                 (methods.chain(namespaces).sum(), limits.max_number_bytes_method_names);
             if found > limit {
@@ -199,7 +199,10 @@ mod tests {
         let limits = &schedule.vm.limit_config;
         let deploy = |bytes| Action::DeployModule {
             namespace: cotenant_submodules::Namespace::DEFAULT,
-            visibility: cotenant_submodules::Visibility::Public,
+            mode: cotenant_submodules::DeployMode {
+                visibility: cotenant_submodules::Visibility::Public,
+                replace: cotenant_submodules::Replace::Any,
+            },
             code: Code::Bytes(vec![0; bytes]),
         };
         let delete = Action::DeleteAccount { beneficiary: "bob.near".parse().unwrap() };

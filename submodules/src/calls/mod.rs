@@ -245,7 +245,8 @@ impl<R: Renumber> CallTree<R> {
     // ---- open, resume, close ----
 
     /// Decides whether a callee may be opened. Checks in this order: depth, grants, namespace, method, a
-    /// private frame opening a public module, capabilities, a live call beside it, live calls, memory.
+    /// private frame opening a public module, a public module that was not asked for, a live call beside it,
+    /// capabilities, live calls, memory.
     ///
     /// # Errors
     /// What the caller finds in its register.
@@ -271,6 +272,9 @@ impl<R: Renumber> CallTree<R> {
         match callee.visibility {
             Visibility::Public if from.visibility == Visibility::Private => {
                 return Err(SyncExecutionError::host("PublicFromPrivate"));
+            }
+            Visibility::Public if !grants.reaches_public() => {
+                return Err(SyncExecutionError::host("PublicNotAsked"));
             }
             Visibility::Public if self.stands_beside(caller, namespace) => {
                 return Err(SyncExecutionError::AlreadyStarted);
@@ -629,12 +633,14 @@ impl<R: Renumber> CallTree<R> {
 
     // ---- rules used above ----
 
-    /// A private frame hands on at most what it was granted.
+    /// What a private callee gets: a private frame hands on at most what it was granted, and that a public module
+    /// is meant is nothing to hand on.
     fn attenuated(&self, caller: FrameId, grants: Grants) -> Grants {
-        match self.frame(caller).visibility {
-            Visibility::Public => grants,
-            Visibility::Private => grants.intersect(self.frame(caller).granted),
-        }
+        let own = match self.frame(caller).visibility {
+            Visibility::Public => Grants::ALL,
+            Visibility::Private => self.frame(caller).granted,
+        };
+        grants.intersect(own).intersect(Grants::ALL)
     }
 
     /// Two live frames of one public namespace must be ancestor and descendant.

@@ -43,7 +43,7 @@ fn request(namespace: &str) -> OpenRequest {
         method: "run".to_owned(),
         gas: 0,
         depth: u64::MAX,
-        grants: Grants::ALL.bits(),
+        grants: Grants::ALL.with_public().bits(),
     }
 }
 
@@ -121,7 +121,7 @@ fn what_cannot_be_found_is_named() {
     assert_eq!(open(&no_name, Some(&PRIVATE)), Err(Failure::NamespaceNotFound));
     let no_method = Callee { has_method: false, ..PRIVATE };
     assert_eq!(open(&request("a"), Some(&no_method)), Err(Failure::MethodNotFound));
-    let bits = OpenRequest { grants: 16, ..request("a") };
+    let bits = OpenRequest { grants: 32, ..request("a") };
     assert_eq!(open(&bits, Some(&PRIVATE)), Err(Failure::host("InvalidGrants")));
 }
 
@@ -178,7 +178,7 @@ fn grants_attenuate_from_private_frame_to_private_frame() {
 #[test]
 fn a_public_callee_is_not_bound_by_grants() {
     let mut tree = tree();
-    let nothing = OpenRequest { grants: 0, ..request("a") };
+    let nothing = OpenRequest { grants: Grants::PUBLIC.bits(), ..request("a") };
     let needs_all = Callee { requires: Grants::ALL, ..PUBLIC };
     let (public, _) = open_as(&mut tree, FrameId::ROOT, nothing.clone(), needs_all, 1);
     assert_eq!(tree.granted(public), Grants::ALL);
@@ -191,8 +191,33 @@ fn a_public_callee_is_not_bound_by_grants() {
 fn a_private_frame_opens_private_modules_only() {
     let mut tree = tree();
     let (private, _) = open(&mut tree, FrameId::ROOT, "a", PRIVATE);
-    refused(&tree, private, &request("b"), PUBLIC, Failure::host("PublicFromPrivate"));
-    open(&mut tree, private, "b", PRIVATE);
+    assert!(!tree.granted(private).reaches_public());
+    for bits in 0..32 {
+        let asked = OpenRequest { grants: bits, ..request("b") };
+        refused(&tree, private, &asked, PUBLIC, Failure::host("PublicFromPrivate"));
+    }
+    let (below, _) = open(&mut tree, private, "b", PRIVATE);
+    assert!(!tree.granted(below).reaches_public());
+}
+
+#[test]
+fn a_public_module_is_reached_only_by_who_asks_for_one() {
+    let mut tree = tree();
+    for bits in 0..16 {
+        let not_asked = OpenRequest { grants: bits, ..request("a") };
+        refused(&tree, FrameId::ROOT, &not_asked, PUBLIC, Failure::host("PublicNotAsked"));
+        // The method is looked up first: nothing is said of a method that is not there.
+        let no_method = Callee { has_method: false, ..PUBLIC };
+        refused(&tree, FrameId::ROOT, &not_asked, no_method, Failure::MethodNotFound);
+        let asked = OpenRequest { grants: bits | 16, ..request("a") };
+        assert_eq!(tree.check_open(FrameId::ROOT, &asked, Some(&PUBLIC)), Ok(()));
+    }
+    // Where it would stand beside a live call, that it was not asked for comes first.
+    open(&mut tree, FrameId::ROOT, "a", PUBLIC);
+    let not_asked = OpenRequest { grants: 15, ..request("a") };
+    refused(&tree, FrameId::ROOT, &not_asked, PUBLIC, Failure::host("PublicNotAsked"));
+    refused(&tree, FrameId::ROOT, &request("a"), PUBLIC, Failure::AlreadyStarted);
+    open_as(&mut tree, FrameId::ROOT, not_asked, PRIVATE, 1);
 }
 
 #[test]

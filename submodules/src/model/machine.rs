@@ -7,7 +7,7 @@ use crate::calls::{
     CallTree, Callee, FrameId, GasReport, LedgerChange, LedgerError, OpenRequest, Resumption,
     Settlement,
 };
-use crate::{Namespace, STATUS_CALLBACK, STATUS_ERROR, STATUS_SUCCESS, SyncExecutionError};
+use crate::{Grants, Namespace, STATUS_CALLBACK, STATUS_ERROR, STATUS_SUCCESS, SyncExecutionError};
 use std::collections::BTreeMap;
 
 /// The host error of a root call that calls back.
@@ -245,7 +245,8 @@ impl<'p> Machine<'p> {
                 if self.tree.named(id, name.as_ref()).is_ok() {
                     return Ok(self.resume(id, Err(Failure::AlreadyStarted), bytes));
                 }
-                let opened = self.open(id, namespace, method, *gas, u64::MAX, 0)?;
+                let opened =
+                    self.open(id, namespace, method, *gas, u64::MAX, Grants::PUBLIC.bits())?;
                 if let (Ok((_, handle)), Some(name)) = (&opened, name) {
                     self.tree.start_named(id, name, *handle);
                 }

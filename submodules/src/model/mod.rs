@@ -9,6 +9,7 @@
 
 pub mod machine;
 pub mod naive;
+pub mod privileges;
 mod program;
 mod strategy;
 #[cfg(test)]

@@ -214,7 +214,7 @@ impl Account<'_> {
                     self.told(id, Err(Failure::AlreadyStarted));
                     return Ok(());
                 }
-                match self.open(id, namespace, method, *gas, u64::MAX, 0)? {
+                match self.open(id, namespace, method, *gas, u64::MAX, 16)? {
                     Ok(callee) => {
                         let name = self.namespace(callee);
                         self.frames[id].named.insert(name, callee);
@@ -335,13 +335,16 @@ impl Account<'_> {
         id: usize,
         namespace: &[u8],
         method: &str,
-        grants: u64,
+        asked: u64,
     ) -> Result<(usize, usize, Grants), Failure> {
         let caller = &self.frames[id];
         if caller.depth + 1 > caller.deepest {
             return Err(Failure::CallDepthExceeded { limit: caller.deepest as u32 });
         }
-        let grants = Grants::from_bits(grants).ok_or_else(|| Failure::host("InvalidGrants"))?;
+        if asked >= 32 {
+            return Err(Failure::host("InvalidGrants"));
+        }
+        let grants = |c: Capability| asked >> (c as u64) & 1 == 1;
         let namespace = Namespace::from_bytes(namespace).map_err(|_| Failure::NamespaceNotFound)?;
         let position = self.program.module(&namespace).ok_or(Failure::NamespaceNotFound)?;
         let module = &self.program.modules[position];
@@ -351,6 +354,9 @@ impl Account<'_> {
             Visibility::Public => {
                 if from_private {
                     return Err(Failure::host("PublicFromPrivate"));
+                }
+                if asked & 16 == 0 {
+                    return Err(Failure::host("PublicNotAsked"));
                 }
                 let above: Vec<_> = self.chain(id).collect();
                 if self
@@ -362,8 +368,7 @@ impl Account<'_> {
                 Grants::ALL
             }
             Visibility::Private => {
-                let has =
-                    |c: &Capability| grants.has(*c) && (!from_private || caller.granted.has(*c));
+                let has = |c: &Capability| grants(*c) && (!from_private || caller.granted.has(*c));
                 let granted =
                     Capability::ALL.into_iter().filter(has).fold(Grants::NONE, Grants::with);
                 if let Some(lacking) = module.requires().iter().find(|c| !granted.has(*c)) {

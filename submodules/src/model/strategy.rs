@@ -206,7 +206,9 @@ fn any_open() -> impl Strategy<Value = Step> {
 
 fn any_open_into(slot: usize) -> impl Strategy<Value = Step> {
     let depth = prop_oneof![6 => Just(u64::MAX), 1 => 0..3_u64];
-    let grants = prop_oneof![1 => Just(0), 5 => Just(0b1111), 3 => 0..16_u64, 1 => any::<u64>()];
+    let grants = prop_oneof![
+        1 => Just(0), 2 => Just(0b1111), 5 => Just(0b1_1111), 3 => 0..32_u64, 1 => 32..64_u64, 1 => any::<u64>()
+    ];
     (any_namespace(), any_method(), any_gas(), depth, grants).prop_map(
         move |(namespace, method, gas, depth, grants)| Step::Open {
             namespace,

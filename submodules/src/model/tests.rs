@@ -1,6 +1,7 @@
 //! The state machine against the model.
 
 use super::*;
+use crate::Visibility;
 use crate::calls::Ending;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -114,6 +115,7 @@ fn random_programs_reach_every_ending_and_every_refusal() {
         "MemoryBudgetExceeded",
         "InvalidGrants",
         "PublicFromPrivate",
+        "PublicNotAsked",
         "NamespaceBusy",
         "BalanceExceeded",
         "NumberOfLogsExceeded",
@@ -124,4 +126,49 @@ fn random_programs_reach_every_ending_and_every_refusal() {
     ] {
         assert!(seen.contains(expected), "never reached {expected}; reached {seen:?}");
     }
+}
+
+/// Whether a module that strangers may call was reached from below a frame that may not, or without being asked for.
+fn confused(node: &CallNode, program: &Program) -> Option<String> {
+    let asks = |callee: &CallNode| {
+        let module = &program.modules[program.module(&node.namespace)?];
+        let steps = &module.methods[module.method(&node.method)?].steps;
+        let name = callee.namespace.as_str().as_bytes();
+        steps.iter().find(|step| match step {
+            Step::Open { namespace, grants, .. } => namespace == name && grants & 16 != 0,
+            Step::NepStart { namespace, .. } => namespace == name,
+            _ => false,
+        })
+    };
+    node.callees.iter().find_map(|callee| {
+        let public = callee.visibility == Visibility::Public;
+        if public && (node.visibility == Visibility::Private || asks(callee).is_none()) {
+            return Some(format!("{:?} reached {:?}", node.namespace, callee.namespace));
+        }
+        confused(callee, program)
+    })
+}
+
+#[test]
+fn nobody_reaches_more_than_it_says_and_may() {
+    let (mut program, methods) = privileges::account();
+    let mut reached = (0, 0);
+    for method in methods {
+        program.root_method = method;
+        let (model, machine) = (naive::run(&program), machine::run(&program));
+        assert_eq!(model, machine, "{}", program.root_method);
+        assert_eq!(confused(&machine.tree, &program), None, "{}", program.root_method);
+        let asked = machine.tree.callees.iter().any(|one| one.namespace.as_str() == "pub");
+        let below = machine.tree.callees.iter().flat_map(|one| &one.callees);
+        reached.0 += u32::from(asked);
+        reached.1 += below.filter(|one| one.namespace.as_str() == "pub").count() as u32;
+    }
+    // Half of the valid bits and NEP-481's function, of the root and of either public caller.
+    assert_eq!(reached, (17, 34));
+    for_each_program(2_000, seed(), |program| {
+        match confused(&machine::run(program).tree, program) {
+            None => Ok(()),
+            Some(how) => Err(how),
+        }
+    });
 }

@@ -150,17 +150,25 @@ fn imports(module: &Module) -> String {
 }
 
 impl Text {
+    /// Where bytes are among the constants; they are put there if they are not.
+    fn place(&mut self, bytes: &[u8]) -> usize {
+        let found = self.constants.windows(bytes.len().max(1)).position(|there| there == bytes);
+        let at = found.unwrap_or(self.constants.len());
+        if found.is_none() {
+            self.constants.extend_from_slice(bytes);
+        }
+        CONSTANTS + at
+    }
+
     /// Puts bytes among the constants; gives length and pointer, as most host functions want them.
     fn bytes(&mut self, bytes: &[u8]) -> String {
-        let at = CONSTANTS + self.constants.len();
-        self.constants.extend_from_slice(bytes);
+        let at = self.place(bytes);
         format!("(i64.const {}) (i64.const {at})", bytes.len())
     }
 
     /// The same for functions of the module itself: address and length.
     fn signed(&mut self, bytes: &[u8]) -> String {
-        let at = CONSTANTS + self.constants.len();
-        self.constants.extend_from_slice(bytes);
+        let at = self.place(bytes);
         format!("(call $sign (i32.const {at}) (i32.const {}))", bytes.len())
     }
 

@@ -10,7 +10,7 @@
 
 mod storage;
 
-use cotenant_guest::{Batch, Call, Step, StorageOnRemove, Visibility};
+use cotenant_guest::{Batch, Call, Replace, Step, StorageOnRemove, Visibility};
 use near_sdk::json_types::{Base64VecU8, U64};
 use near_sdk::store::{IterableSet, LookupMap};
 use near_sdk::{AccountId, BorshStorageKey, PanicOnDefault, env, near, require};
@@ -19,6 +19,9 @@ use crate::storage::AppStorage;
 
 /// Bytes of keys and values an app may use, unless the contract was started with another number.
 const QUOTA_BYTES: u64 = 10_000;
+
+/// Gas of [`Apps::installed`].
+const INSTALLED_GAS: u64 = 5_000_000_000_000;
 
 /// Where this contract keeps its own collections; apps' keys never begin like these.
 #[near]
@@ -34,6 +37,8 @@ enum Collection {
 pub struct App {
     publisher: AccountId,
     used_bytes: u64,
+    /// Whether the module of its name is its own: there from the deployment until it is uninstalled.
+    installed: bool,
 }
 
 /// Who may install, what is installed, and how much each app may store.
@@ -74,7 +79,8 @@ impl Apps {
     }
 
     /// Installs an app or, by its own publisher, replaces it: its code becomes a private module of this
-    /// account. Fails as a whole, later, if the code is not eligible.
+    /// account. Fails as a whole, later, if the code is not eligible or the name is that of a module which is no app
+    /// of this contract: the name is the publisher's from the deployment on and not before.
     pub fn install(&mut self, namespace: String, code: Base64VecU8) {
         let publisher = env::predecessor_account_id();
         require!(
@@ -82,13 +88,36 @@ impl Apps {
             "you may not install apps here"
         );
         require!(!namespace.is_empty(), "the default namespace is this contract's own");
-        match self.apps.get(&namespace) {
-            Some(app) => require!(app.publisher == publisher, "the name is another publisher's"),
-            None => {
-                self.apps.insert(namespace.clone(), App { publisher, used_bytes: 0 });
+        let replace = match self.apps.get(&namespace) {
+            Some(app) => {
+                require!(app.publisher == publisher, "the name is another publisher's");
+                // A module that is public by now is not the app.
+                if app.installed { Replace::Private } else { Replace::Nothing }
             }
-        }
-        own_batch().deploy_module(&namespace, Visibility::Private, &code.0);
+            None => Replace::Nothing,
+        };
+        let installed = near_sdk::serde_json::json!({
+            "namespace": namespace, "publisher": publisher,
+        });
+        own_batch().deploy_module(&namespace, Visibility::Private, replace, &code.0).function_call(
+            "installed",
+            installed.to_string().as_bytes(),
+            INSTALLED_GAS,
+        );
+    }
+
+    /// The end of an installation: the second action of a batch, so that it is not there if the first fails, and the
+    /// first is undone if this one does.
+    #[private]
+    pub fn installed(&mut self, namespace: String, publisher: AccountId) {
+        let used_bytes = match self.apps.get(&namespace) {
+            Some(app) => {
+                require!(app.publisher == publisher, "the name is another publisher's");
+                app.used_bytes
+            }
+            None => 0,
+        };
+        self.apps.insert(namespace, App { publisher, used_bytes, installed: true });
     }
 
     /// Removes the code of an app, by its publisher or the owner. What it stored stays, and its name and its
@@ -97,14 +126,19 @@ impl Apps {
         let caller = env::predecessor_account_id();
         let app = self.known(&namespace);
         require!(caller == app.publisher || caller == self.owner, "the app is not yours");
+        require!(app.installed, "the app is not installed");
+        if let Some(app) = self.apps.get_mut(&namespace) {
+            app.installed = false;
+        }
         own_batch().remove_module(&namespace, StorageOnRemove::Delete);
     }
 
     /// Runs a method of an app, answers what it asks for, and returns what it returns. An app's failure is
     /// this call's failure, so that nothing it stored half is kept.
     pub fn run(&mut self, namespace: String, method: String, args: Base64VecU8) -> Base64VecU8 {
-        let mut storage =
-            AppStorage::new(&namespace, self.known(&namespace).used_bytes, self.quota_bytes);
+        let app = self.known(&namespace);
+        require!(app.installed, "the app is not installed");
+        let mut storage = AppStorage::new(&namespace, app.used_bytes, self.quota_bytes);
         let result = drive(&namespace, &method, &args.0, |request| storage.answer(request));
         let used_bytes = storage.used_bytes();
         if let Some(app) = self.apps.get_mut(&namespace) {
@@ -115,6 +149,7 @@ impl Apps {
 
     /// The same as a view: what would be written is refused.
     pub fn view(&self, namespace: String, method: String, args: Base64VecU8) -> Base64VecU8 {
+        require!(self.known(&namespace).installed, "the app is not installed");
         let mut storage = AppStorage::read_only(&namespace);
         Base64VecU8(drive(&namespace, &method, &args.0, |request| storage.answer(request)))
     }
@@ -136,7 +171,8 @@ impl Apps {
     }
 }
 
-/// Runs an app to its end. Nothing is granted: all it can do is compute and ask.
+/// Runs an app to its end. Nothing is granted: all it can do is compute and ask. A public module of the name, which would
+/// take this account for its caller, is not reached.
 fn drive(
     namespace: &str,
     method: &str,

@@ -11,7 +11,9 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use borsh::BorshDeserialize;
-use cotenant_guest::{Batch, Call, Grants, Step, StorageOnRemove, Visibility, near, panic};
+use cotenant_guest::{
+    Batch, Call, Grants, Replace, Step, StorageOnRemove, Visibility, near, panic,
+};
 use engine_abi::Fork;
 use engine_abi::state::{self, COMPILER_NAMESPACE, Config, PROMOTED, Promotion};
 use evm_to_wasm::abi::{self, FRAME_ABI_VERSION};
@@ -40,7 +42,7 @@ pub fn begin(config: &Config, hash: B256, wasm: &[u8], compiled_here: bool) {
     let this = near::current_account_id();
     let Ok(this) = core::str::from_utf8(&this) else { panic("ERR_ACCOUNT: no account id") };
     Batch::on(this)
-        .deploy_module(&promotion.namespace, Visibility::Private, wasm)
+        .deploy_module(&promotion.namespace, Visibility::Private, Replace::Private, wasm)
         .then(this)
         .function_call(FINISH, &hash.0, FINISH_GAS)
         .be_the_result();

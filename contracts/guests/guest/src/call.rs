@@ -36,6 +36,8 @@ impl Grants {
     pub const NESTED: Self = Self(8);
     /// Everything a private module can be granted.
     pub const ALL: Self = Self(15);
+    /// Nothing for the callee: it may be public too ([`Call::public`]).
+    pub const PUBLIC: Self = Self(16);
 
     /// Grants by their bits, unchecked: the host refuses those it does not know.
     pub const fn from_bits(bits: u64) -> Self {
@@ -67,7 +69,8 @@ pub struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    /// A call to `method` of the module at `namespace` of this account.
+    /// A call to `method` of the module at `namespace` of this account: of a private one, unless [`Call::public`] says
+    /// more.
     pub const fn open(namespace: &'a str, method: &'a str) -> Self {
         Self { namespace, method, gas: GAS_ALL, depth: DEPTH_OF_HOST, grants: Grants::NONE }
     }
@@ -86,7 +89,14 @@ impl<'a> Call<'a> {
 
     /// What a private callee may import beyond the core functions.
     pub const fn grants(mut self, grants: Grants) -> Self {
-        self.grants = grants;
+        self.grants = Grants(grants.0 | self.grants.0 & Grants::PUBLIC.0);
+        self
+    }
+
+    /// Lets the call reach a public module too. It sees its own account as predecessor, as near-sdk's `#[private]` and
+    /// every contract that trusts itself wants it: never say this for a namespace that a stranger names.
+    pub const fn public(mut self) -> Self {
+        self.grants = Grants(self.grants.0 | Grants::PUBLIC.0);
         self
     }
 
@@ -268,7 +278,8 @@ impl Drop for Live {
     }
 }
 
-/// NEP-481: starts the one call to a namespace that may be live, with nothing granted.
+/// NEP-481: starts the one call to a namespace that may be live, with nothing granted. It reaches private and public
+/// modules, as the NEP has it: a namespace that a stranger names goes through [`Call::open`].
 ///
 /// # Errors
 /// What the host refuses, or the callee fails with.

@@ -21,6 +21,28 @@ impl Visibility {
     }
 }
 
+/// What a deployment may put its module in the place of. There is no default, on purpose: a contract that deploys under
+/// names that its callers choose wants [`Replace::Nothing`], or [`Replace::Private`] for names that it gave out before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replace {
+    /// Nothing: the namespace has to be free, else the whole batch fails.
+    Nothing,
+    /// A private module, never a public one.
+    Private,
+    /// Whatever is there.
+    Any,
+}
+
+/// The flags of the host's deploy functions.
+const fn flags(visibility: Visibility, replace: Replace) -> u64 {
+    let replace = match replace {
+        Replace::Nothing => 0,
+        Replace::Private => 0b010,
+        Replace::Any => 0b110,
+    };
+    visibility.raw() | replace
+}
+
 /// What becomes of the storage of a removed module. There is no default, on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StorageOnRemove {
@@ -91,8 +113,14 @@ impl Batch {
         self.promise
     }
 
-    /// Adds the deployment of `code`.
-    pub fn deploy_module(self, namespace: &str, visibility: Visibility, code: &[u8]) -> Self {
+    /// Adds the deployment of `code`, in the place of what `replace` says.
+    pub fn deploy_module(
+        self,
+        namespace: &str,
+        visibility: Visibility,
+        replace: Replace,
+        code: &[u8],
+    ) -> Self {
         let (namespace_len, namespace_ptr) = raw(namespace.as_bytes());
         let (code_len, code_ptr) = raw(code);
         // SAFETY: the pointers are of slices that outlive the call; the host reads them alone.
@@ -101,7 +129,7 @@ impl Batch {
                 self.promise,
                 namespace_len,
                 namespace_ptr,
-                visibility.raw(),
+                flags(visibility, replace),
                 code_len,
                 code_ptr,
             );
@@ -114,6 +142,7 @@ impl Batch {
         self,
         namespace: &str,
         visibility: Visibility,
+        replace: Replace,
         hash: &[u8; 32],
     ) -> Self {
         let (namespace_len, namespace_ptr) = raw(namespace.as_bytes());
@@ -123,7 +152,7 @@ impl Batch {
                 self.promise,
                 namespace_len,
                 namespace_ptr,
-                visibility.raw(),
+                flags(visibility, replace),
                 hash.as_ptr() as u64,
             );
         }

@@ -51,7 +51,7 @@ pub use call::{
     Call, Closed, DEPTH_OF_HOST, GAS_ALL, Grants, Live, Step, StepInto, resume_sync_call,
     sync_function_call,
 };
-pub use deploy::{Batch, StorageOnRemove, Visibility};
+pub use deploy::{Batch, Replace, StorageOnRemove, Visibility};
 pub use error::SyncExecutionError;
 pub use module::{
     callback, callback_into, current_namespace, input, panic, pending_into, predecessor_namespace,

@@ -30,9 +30,9 @@ unsafe extern "C" {
     /// The namespace that called, empty for a call from outside.
     pub fn predecessor_namespace(register_id: u64);
     /// Adds the deployment of a module to a batch of actions.
-    pub fn promise_batch_action_deploy_module(promise: u64, namespace_len: u64, namespace_ptr: u64, visibility: u64, code_len: u64, code_ptr: u64);
+    pub fn promise_batch_action_deploy_module(promise: u64, namespace_len: u64, namespace_ptr: u64, flags: u64, code_len: u64, code_ptr: u64);
     /// The same for code that the host has already.
-    pub fn promise_batch_action_deploy_module_by_hash(promise: u64, namespace_len: u64, namespace_ptr: u64, visibility: u64, hash_ptr: u64);
+    pub fn promise_batch_action_deploy_module_by_hash(promise: u64, namespace_len: u64, namespace_ptr: u64, flags: u64, hash_ptr: u64);
     /// Adds the removal of a module to a batch of actions.
     pub fn promise_batch_action_remove_module(promise: u64, namespace_len: u64, namespace_ptr: u64, keep_storage: u64);
     /// NEAR: the arguments of the call, in a register.

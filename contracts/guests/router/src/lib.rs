@@ -1,5 +1,9 @@
 //! A parent that does with its submodules what a test asks, and tells what happened.
 //!
+//! Anybody may call it, so a namespace that a caller names is opened as a private module's alone: a public one would
+//! take the router's account for its caller and do for a stranger what it does for the account itself. Only the
+//! account's own calls say `public`, use NEP-481's functions, which reach both kinds, or send the account promises.
+//!
 //! Every failure of a callee is in the JSON that is returned; the router itself fails only over arguments it
 //! cannot read, and where a method says so.
 
@@ -27,6 +31,8 @@ pub struct Opening {
     depth: Option<U64>,
     /// Bits of the groups granted: 1 crypto, 2 context, 4 log, 8 nested.
     grants: Option<u32>,
+    /// A public module is meant too; said by the account's own calls alone.
+    public: Option<bool>,
     /// What the router answers to a yield.
     rule: Rule,
     /// After so many answers the call is closed.
@@ -39,11 +45,24 @@ impl Opening {
         namespace: &str,
         method: &str,
     ) -> Result<Live, cotenant_guest::SyncExecutionError> {
-        Call::open(namespace, method)
+        let grants = Grants::from_bits(u64::from(self.grants.unwrap_or(0)));
+        let public = self.public.unwrap_or(false) || grants.bits() & Grants::PUBLIC.bits() != 0;
+        let call = Call::open(namespace, method)
             .gas(self.gas.map_or(cotenant_guest::GAS_ALL, |gas| gas.0))
             .depth(self.depth.map_or(cotenant_guest::DEPTH_OF_HOST, |depth| depth.0))
-            .grants(Grants::from_bits(u64::from(self.grants.unwrap_or(0))))
-            .start()
+            .grants(grants);
+        if public {
+            require_own_call("public modules");
+            return call.public().start();
+        }
+        call.start()
+    }
+}
+
+/// Ends the call unless the account itself makes it.
+fn require_own_call(what: &str) {
+    if env::predecessor_account_id() != env::current_account_id() {
+        env::panic_str(&format!("{what} are reached by this account's own calls alone"));
     }
 }
 
@@ -98,7 +117,7 @@ impl Router {
         driven.into_iter().map(Driven::into_outcome).collect()
     }
 
-    /// NEP-481's functions instead of handles.
+    /// NEP-481's functions instead of handles; for the account's own calls, as all of NEP-481 here.
     pub fn nep481_call(
         &self,
         namespace: String,
@@ -106,11 +125,13 @@ impl Router {
         args: Base64VecU8,
         opening: Option<Opening>,
     ) -> Outcome {
+        require_own_call("NEP-481's functions");
         drive::nep481(&namespace, &method, &args.0, &opening.unwrap_or_default())
     }
 
     /// NEP-481's resume without anything started.
     pub fn nep481_resume(&self, namespace: String, response: Base64VecU8) -> StepReport {
+        require_own_call("NEP-481's functions");
         StepReport::of(cotenant_guest::resume_sync_call(&namespace, &response.0))
     }
 
@@ -121,6 +142,7 @@ impl Router {
         method: String,
         args: Base64VecU8,
     ) -> Vec<StepReport> {
+        require_own_call("NEP-481's functions");
         let start =
             || StepReport::of(cotenant_guest::sync_function_call(&namespace, &method, &args.0, 0));
         vec![start(), start()]
@@ -252,7 +274,8 @@ impl Router {
         env::panic_str("failed after the log");
     }
 
-    /// Creates a promise to call a method of an account, fire and forget.
+    /// Creates a promise to call a method of an account, fire and forget. Of this account only where it asks itself: the
+    /// promise would come from it.
     pub fn promise(
         &mut self,
         account: near_sdk::AccountId,
@@ -260,6 +283,9 @@ impl Router {
         args: Base64VecU8,
         gas: U64,
     ) {
+        if account == env::current_account_id() {
+            require_own_call("this account's methods");
+        }
         near_sdk::Promise::new(account)
             .function_call(
                 method,

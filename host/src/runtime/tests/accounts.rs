@@ -90,12 +90,42 @@ fn a_module_counts_its_code_and_outside_the_default_namespace_its_name_and_recor
 }
 
 #[test]
+fn a_deploy_replaces_what_it_says_it_may_and_nothing_else() {
+    let kinds = [None, Some(Visibility::Public), Some(Visibility::Private)];
+    for there in kinds {
+        for visibility in [Visibility::Public, Visibility::Private] {
+            for replace in [Replace::Nothing, Replace::Private, Replace::Any] {
+                let world = world(&["alice.near"]);
+                if let Some(there) = there {
+                    run(&world, "alice.near", "alice.near", vec![deploy("x", there, &[1; 500])]);
+                }
+                let before = (usage(&world, "alice.near"), world.state().unwrap());
+                let mode = DeployMode { visibility, replace };
+                let outcome =
+                    run(&world, "alice.near", "alice.near", vec![deploy_as("x", mode, &[2; 300])]);
+                let name = "x".parse().unwrap();
+                let found = world.state().unwrap().module(&id("alice.near"), &name).unwrap();
+                if there.is_none_or(|there| replace.allows(there)) {
+                    assert_eq!(found.unwrap().visibility, visibility);
+                    assert_eq!(usage(&world, "alice.near"), 100 + 300 + 1 + 40);
+                } else {
+                    assert_eq!(code_of(&outcome), "ModuleExists", "{there:?} {mode:?}");
+                    assert_eq!(found, before.1.module(&id("alice.near"), &name).unwrap());
+                    assert_eq!(usage(&world, "alice.near"), before.0);
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn code_can_be_named_by_its_hash_once_somebody_has_it() {
     let world = world(&["alice.near", "bob.near"]);
     let hash = CryptoHash::hash_bytes(b"code");
     let by_hash = |namespace: &str| {
-        let (namespace, visibility) = (namespace.parse().unwrap(), Visibility::Private);
-        vec![Action::DeployModule { namespace, visibility, code: Code::Hash(hash) }]
+        let mode = DeployMode { visibility: Visibility::Private, replace: Replace::Any };
+        let namespace = namespace.parse().unwrap();
+        vec![Action::DeployModule { namespace, mode, code: Code::Hash(hash) }]
     };
     assert_eq!(code_of(&run(&world, "bob.near", "bob.near", by_hash("x"))), "UnknownCodeHash");
     run(&world, "alice.near", "alice.near", vec![deploy("", Visibility::Public, b"code")]);

@@ -12,6 +12,7 @@ use crate::action::{Action, Code, PendingReceipt};
 use crate::exec::Abort;
 use crate::state::{MemoryStore, keys as state_keys, records};
 use cotenant_submodules::calls::{CallNode, Effects, Ending, GasSplit, Ledger};
+use cotenant_submodules::{DeployMode, Replace};
 use near_vm_runner::logic::types::{PromiseResult, ReturnData};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -232,8 +233,12 @@ fn weighted(method: &str, gas: u64, weight: u64) -> Action {
 }
 
 fn deploy(namespace: &str, visibility: Visibility, code: &[u8]) -> Action {
+    deploy_as(namespace, DeployMode { visibility, replace: Replace::Any }, code)
+}
+
+fn deploy_as(namespace: &str, mode: DeployMode, code: &[u8]) -> Action {
     let namespace = namespace.parse().unwrap();
-    Action::DeployModule { namespace, visibility, code: Code::Bytes(code.to_vec()) }
+    Action::DeployModule { namespace, mode, code: Code::Bytes(code.to_vec()) }
 }
 
 fn from_to(signer: &str, receiver: &str, actions: Vec<Action>) -> Transaction {
