@@ -63,7 +63,7 @@ const COSTS: usize = 12;
 pub struct Cost {
     name: &'static str,
     /// Nanoseconds on each engine, in the order of [`EngineKind::ALL`].
-    nanos: [Spread; 3],
+    nanos: [Spread; 2],
     /// The largest median, and where.
     largest_nanos: f64,
     largest_on: &'static str,
@@ -78,7 +78,7 @@ pub struct Cost {
 pub struct Report {
     costs: Vec<Cost>,
     /// Nanoseconds of a page that the callee writes to, on each engine; no price.
-    touched_page_nanos: [Spread; 3],
+    touched_page_nanos: [Spread; 2],
     soak: soak::Report,
     soak_ratio: f64,
     machine_factor_raw: f64,
@@ -277,9 +277,9 @@ pub fn measure(runs: usize) -> Result<Report> {
         )?;
         engines.push(Bench { world, engine, runs }.all()?);
     }
-    let [cranelift, singlepass, wasmi] = engines.as_slice() else { bail!("three engines") };
+    let [cranelift, wasmi] = engines.as_slice() else { bail!("two engines") };
     let costs = prices(&SyncCosts::CURRENT).into_iter().enumerate().map(|(index, (name, now))| {
-        let nanos = [cranelift[index], singlepass[index], wasmi[index]];
+        let nanos = [cranelift[index], wasmi[index]];
         let (mut largest_nanos, mut largest_on) = (0.0, EngineKind::Cranelift.name());
         for (engine, spread) in EngineKind::ALL.into_iter().zip(&nanos) {
             if spread.median > largest_nanos {
@@ -291,7 +291,7 @@ pub fn measure(runs: usize) -> Result<Report> {
     });
     Ok(Report {
         costs: costs.collect(),
-        touched_page_nanos: [cranelift, singlepass, wasmi].map(|engine| engine[COSTS]),
+        touched_page_nanos: [cranelift, wasmi].map(|engine| engine[COSTS]),
         soak,
         soak_ratio,
         machine_factor_raw,
@@ -344,8 +344,7 @@ impl Report {
 
     /// The report for people.
     pub fn print(&self) {
-        let mut rows =
-            vec![table::row(["ns", "cranelift", "singlepass", "wasmi", "gas", "gas now"])];
+        let mut rows = vec![table::row(["ns", "cranelift", "wasmi", "gas", "gas now"])];
         for cost in &self.costs {
             let mut row = vec![cost.name.to_owned()];
             row.extend(cost.nanos.iter().map(|spread| format!("{:.3}", spread.median)));

@@ -160,7 +160,7 @@ pub(crate) struct Target {
     /// Its arguments, as hexadecimal digits
     #[arg(long, value_name = "HEX", conflicts_with = "args")]
     pub(crate) args_hex: Option<String>,
-    /// cranelift, singlepass or wasmi; gas, results and logs are the same on each [default: cranelift]
+    /// cranelift or wasmi; gas, results and logs are the same on each [default: cranelift]
     #[arg(long, value_parser = engine)]
     pub(crate) engine: Option<EngineKind>,
 }

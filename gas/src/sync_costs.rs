@@ -45,7 +45,7 @@ impl SyncCosts {
     pub const CURRENT: SyncCosts = SyncCosts {
         // 351.720 ns on wasmi.
         lookup: 1_200_000_000,
-        // 1760.035 ns on singlepass.
+        // 1760.035 ns on singlepass, an engine of then.
         open: 5_700_000_000,
         // 14.625 ns on wasmi.
         memory_page: 47_000_000,
@@ -65,7 +65,7 @@ impl SyncCosts {
         close: 2_500_000_000,
         // 121.985 ns on wasmi.
         register: 400_000_000,
-        // 0.024 ns on singlepass.
+        // 0.024 ns on singlepass, an engine of then.
         register_byte: 77_000,
     };
 }

@@ -153,11 +153,7 @@ impl Registry {
             let artifact = match self.artifacts.artifact(&key)? {
                 Some(artifact) => artifact,
                 None => {
-                    let native = match compile(engine.as_ref(), &metered) {
-                        Ok(native) => native,
-                        Err(_) if optional(engine.as_ref(), visibility) => continue,
-                        Err(error) => return Err(error),
-                    };
+                    let native = compile(engine.as_ref(), &metered)?;
                     let artifact = Artifact { facts: facts.clone(), native };
                     self.artifacts.put(&key, &artifact)?;
                     artifact
@@ -179,8 +175,7 @@ impl Registry {
     /// When the disk fails.
     pub fn prepared(&self, record: &ModuleRecord) -> Result<bool, HostFault> {
         for engine in &self.engines {
-            let optional = optional(engine.as_ref(), record.visibility);
-            if !optional && self.artifacts.artifact(&self.key(record, engine.as_ref()))?.is_none() {
+            if self.artifacts.artifact(&self.key(record, engine.as_ref()))?.is_none() {
                 return Ok(false);
             }
         }
@@ -193,12 +188,6 @@ impl Registry {
             ArtifactKey::new(&record.code_hash, record.visibility, &self.fingerprint, engine)
         })
     }
-}
-
-/// singlepass has not all features of private modules (wide arithmetic): a module that uses them is deployed
-/// without it, and a call on that engine says so.
-fn optional(engine: &dyn Engine, visibility: Visibility) -> bool {
-    engine.kind() == EngineKind::Singlepass && visibility == Visibility::Private
 }
 
 /// A compiler that panics fails the deploy, not the host.

@@ -19,7 +19,7 @@ const EXPORTS: &str =
 /// What a random module may have.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
-    /// Floats. A NaN's bits are a known failure of singlepass.
+    /// Floats.
     pub floats: bool,
     /// NEAR's host functions.
     pub imports: bool,

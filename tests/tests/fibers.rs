@@ -79,7 +79,7 @@ const OUT_OF_BOUNDS: u8 = 3;
 const ENDINGS: [u8; 11] = [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
 const EXHAUST: u8 = 13;
 const GAS: u64 = 1_000_000_000_000_000;
-const NATIVE: [EngineKind; 2] = [EngineKind::Cranelift, EngineKind::Singlepass];
+const NATIVE: [EngineKind; 1] = [EngineKind::Cranelift];
 
 fn world() -> World {
     World::new(&[("node", NODE)]).unwrap()

@@ -51,13 +51,6 @@ fn deploy(
     reports.swap_remove(0)
 }
 
-/// Known failures of singlepass: it makes a NaN canonical again behind operators that only touch its sign, and
-/// it has no wide arithmetic, so that such a private module is deployed without it.
-fn known_failure(attacker: &str, engine: EngineKind) -> bool {
-    engine == EngineKind::Singlepass
-        && ["row_28_nan_bits", "row_29_wide_arithmetic"].contains(&attacker)
-}
-
 #[test]
 fn public_attackers_are_refused_or_end_alike_on_every_engine() {
     let hosts = hosts();
@@ -70,10 +63,7 @@ fn public_attackers_are_refused_or_end_alike_on_every_engine() {
         let report = deploy(&hosts, &module, Visibility::Public, &attacker.bytes);
         let mut endings = Vec::new();
         if report.is_none() {
-            for (engine, host) in &hosts {
-                if known_failure(attacker.name, *engine) {
-                    continue;
-                }
+            for (_, host) in &hosts {
                 let outcome = host.call(&Call::new(module.clone(), "run").gas(GAS)).unwrap();
                 let root = outcome.root().unwrap();
                 endings.push((format!("{:?}", root.status), root.gas_vm));
@@ -115,10 +105,7 @@ fn private_attackers_are_refused_or_end_alike_on_every_engine() {
             input.extend_from_slice(b"attacker");
             input.push(3);
             input.extend_from_slice(b"run");
-            for (engine, host) in &hosts {
-                if known_failure(attacker.name, *engine) {
-                    continue;
-                }
+            for (_, host) in &hosts {
                 let call = Call::new(id("alice.near"), "drive").args(input.clone()).gas(GAS);
                 let outcome = host.call(&call).unwrap();
                 let root = outcome.root().unwrap();

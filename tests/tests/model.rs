@@ -22,8 +22,8 @@ use std::time::Instant;
 
 /// Programs of the generator in a run; those whose outcome depends on the price of a step are passed over.
 const CASES: u32 = 1_500;
-/// One program in so many runs on all engines, the others on singlepass: the compiler of cranelift and the
-/// 64 MiB that wasmi fills with zeros for every public frame would take most of the time.
+/// One program in so many runs on all engines, the others on wasmi: the compiler of cranelift would take most of
+/// the time.
 const ALL_ENGINES_EVERY: u32 = 4;
 /// Programs before what was compiled is thrown away.
 const PROGRAMS_PER_REGISTRY: u32 = 100;
@@ -50,7 +50,7 @@ impl Bench {
             let artifacts = Box::new(MemoryArtifacts::default());
             Arc::new(Registry::new(schedule.clone(), engines, artifacts))
         };
-        (registry(&[EngineKind::Singlepass]), registry(&EngineKind::ALL))
+        (registry(&[EngineKind::Wasmi]), registry(&EngineKind::ALL))
     }
 
     fn check(&mut self, program: &Program) -> Result<(), String> {

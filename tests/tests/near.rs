@@ -187,10 +187,7 @@ fn hand_written_modules_cost_what_near_charges() {
     .map(|method| (method, b"some input".to_vec()))
     .collect();
     seeded(|rng| compare("corpus", &code, &methods, &EngineKind::ALL, rng));
-    // Known failure of singlepass: it makes a NaN canonical again behind `f32.neg`, `f64.neg`, `abs` and
-    // `copysign`, which have to keep its sign.
-    let native = [EngineKind::Cranelift, EngineKind::Wasmi];
-    seeded(|rng| compare("floats", &code, &[("floats", Vec::new())], &native, rng));
+    seeded(|rng| compare("floats", &code, &[("floats", Vec::new())], &EngineKind::ALL, rng));
 }
 
 #[test]

@@ -23,34 +23,24 @@ const FULL_GAS: u64 = 1_500_000_000_000;
 #[derive(Debug, Default)]
 struct Counts {
     modules: u32,
-    without_singlepass: u32,
     refused: BTreeMap<String, u32>,
     runs: u32,
     endings: BTreeMap<String, u32>,
 }
 
-/// Compiles for every engine that takes it. Singlepass does not take reference types.
-fn subject(code: &[u8], shape: Shape, counts: &mut Counts) -> Option<Subject> {
-    let without = [EngineKind::Cranelift, EngineKind::Wasmi];
-    let tried = if shape.floats { None } else { Some(Subject::new(88, code, &EngineKind::ALL)) };
-    match tried.unwrap_or_else(|| Err("engine singlepass".to_owned())) {
+/// Compiles for every engine. `None`, and counted, if the module is refused.
+fn subject(code: &[u8], counts: &mut Counts) -> Option<Subject> {
+    match Subject::new(88, code, &EngineKind::ALL) {
         Ok(subject) => Some(subject),
-        Err(reason) => match Subject::new(88, code, &without) {
-            Ok(subject) if reason.contains("engine singlepass") => {
-                counts.without_singlepass += 1;
-                Some(subject)
-            }
-            Ok(_) => panic!("refused with singlepass alone: {reason}"),
-            Err(reason) => {
-                let rule = reason.split_whitespace().take(8).collect::<Vec<_>>().join(" ");
-                *counts.refused.entry(rule).or_default() += 1;
-                None
-            }
-        },
+        Err(reason) => {
+            let rule = reason.split_whitespace().take(8).collect::<Vec<_>>().join(" ");
+            *counts.refused.entry(rule).or_default() += 1;
+            None
+        }
     }
 }
 
-/// Compares on the native engines, and on wasmi if it is to be slow: a public call takes 20 ms there.
+/// Compares on the native engine, and on wasmi if it is to be slow: a public call takes 20 ms there.
 fn compare(
     subject: &Subject,
     request: &Request,
@@ -89,7 +79,7 @@ fn random_modules_cost_what_near_charges() {
             references: rng.random_ratio(1, 4),
         };
         let Ok(code) = module(&schedule, shape, &mut rng) else { continue };
-        let Some(subject) = subject(&code, shape, &mut counts) else { continue };
+        let Some(subject) = subject(&code, &mut counts) else { continue };
         counts.modules += 1;
         let what = format!("seed {seed} module {number}");
         let full = |method: &str| Request {

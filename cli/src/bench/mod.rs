@@ -1,4 +1,4 @@
-//! `bench soak`: the published benchmark of synchronous private modules, three ways on three engines.
+//! `bench soak`: the published benchmark of synchronous private modules, three ways on both engines.
 //!
 //! Takes loops and runs; gives gas, wall time and their ratios. Every result is checked, and gas has to be
 //! the same on every engine. What needs near-vm-runner's own runner is in the `benches/` crate.

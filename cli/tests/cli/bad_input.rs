@@ -94,7 +94,11 @@ fn bad_arguments_are_usage_errors_that_say_what_to_do() {
         (&["view", "nobody.near", "get"], "does not exist"),
         (&["modules", "No Body"], "alice.near"),
         (&["call", "a.near:No", "get"], "namespace"),
-        (&["view", "a.near", "get", "--engine", "winch"], "singlepass"),
+        (&["view", "a.near", "get", "--engine", "winch"], "choose cranelift or wasmi"),
+        (
+            &["view", "a.near", "get", "--engine", "singlepass"],
+            "`singlepass` any more: choose cranelift",
+        ),
         (&["call", "a.near", "get", "--gas", "100 parsecs"], "100 Tgas"),
         (&["call", "a.near", "get", "--gas", "        T"], "100 Tgas"),
         (&["call", "a.near", "get", "--deposit", "1"], "1 NEAR"),

@@ -4,7 +4,7 @@ use crate::{Folder, cotenant, keys, sorted};
 use serde_json::Value;
 use std::path::Path;
 
-const ENGINES: [&str; 3] = ["cranelift", "singlepass", "wasmi"];
+const ENGINES: [&str; 2] = ["cranelift", "wasmi"];
 
 fn decoded(report: &Value) -> Vec<u8> {
     use base64::Engine as _;

@@ -1,5 +1,4 @@
-//! Engines behind one small trait: a native one (wasmer, with cranelift or singlepass) and an interpreter
-//! (wasmi).
+//! Engines behind one small trait: a native one (wasmer with cranelift) and an interpreter (wasmi).
 //!
 //! Takes a metered module; gives instances that call back through [`Calls`]. An engine knows nothing of
 //! frames, gas prices or rules. The same module behaves the same on every engine: result, gas left, trap.
@@ -100,22 +99,18 @@ type MethodName = Option<Box<str>>;
 pub enum EngineKind {
     /// wasmer with cranelift: native code, the default.
     Cranelift,
-    /// wasmer with singlepass: native code, compiled fast.
-    Singlepass,
     /// wasmi: the interpreter.
     Wasmi,
 }
 
 impl EngineKind {
     /// All of them.
-    pub const ALL: [EngineKind; 3] =
-        [EngineKind::Cranelift, EngineKind::Singlepass, EngineKind::Wasmi];
+    pub const ALL: [EngineKind; 2] = [EngineKind::Cranelift, EngineKind::Wasmi];
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             EngineKind::Cranelift => "cranelift",
-            EngineKind::Singlepass => "singlepass",
             EngineKind::Wasmi => "wasmi",
         }
     }
@@ -130,10 +125,11 @@ impl fmt::Display for EngineKind {
 impl FromStr for EngineKind {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
+        let gone = if text == "singlepass" { " any more" } else { "" };
         Self::ALL
             .into_iter()
             .find(|kind| kind.name() == text)
-            .ok_or_else(|| format!("no engine `{text}`: choose cranelift, singlepass or wasmi"))
+            .ok_or_else(|| format!("no engine `{text}`{gone}: choose cranelift or wasmi"))
     }
 }
 

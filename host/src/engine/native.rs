@@ -1,4 +1,4 @@
-//! wasmer: native code by cranelift or singlepass.
+//! wasmer: native code by cranelift.
 //!
 //! All instances of a thread live in one store per compiler, so that wasmer's notion of the executing store
 //! never depends on which fiber runs: wasmer keeps a stack of entered stores with a borrow count each, and
@@ -23,7 +23,7 @@ use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
-use wasmer::sys::{Cranelift, EngineBuilder, Features, NativeEngineExt, Singlepass};
+use wasmer::sys::{Cranelift, EngineBuilder, Features, NativeEngineExt};
 use wasmer::{AsStoreMut, Function, Imports, RuntimeError, Store, TypedFunction};
 use wasmer_vm::TrapCode;
 
@@ -51,11 +51,6 @@ impl NativeEngine {
                 if std::env::var_os("COTENANT_PERF_MAP").is_some() {
                     wasmer::sys::CompilerConfig::enable_perfmap(&mut compiler);
                 }
-                EngineBuilder::new(compiler)
-            }
-            EngineKind::Singlepass => {
-                let mut compiler = Singlepass::default();
-                wasmer::sys::CompilerConfig::canonicalize_nans(&mut compiler, true);
                 EngineBuilder::new(compiler)
             }
             EngineKind::Wasmi => return None,

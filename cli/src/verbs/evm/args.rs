@@ -171,14 +171,7 @@ fn keccak(text: &str) -> Result<Keccak, String> {
 }
 
 fn engine(text: &str) -> Result<EngineKind, String> {
-    match text.parse()? {
-        // It has no wide arithmetic (`docs/spec/calls.md`).
-        EngineKind::Singlepass => {
-            Err("singlepass has not all features of private modules; choose cranelift or wasmi"
-                .into())
-        }
-        kind => Ok(kind),
-    }
+    text.parse()
 }
 
 const COMPILE_JSON: &str = "\
