@@ -97,6 +97,16 @@ pub(crate) enum Verb {
     /// Print the table of host functions, as Markdown
     #[command(after_long_help = ABI_JSON)]
     Abi,
+    /// Show a parent and two private children at work, in a host that is gone afterwards
+    #[command(after_long_help = DEMO_JSON)]
+    Demo,
+    /// List the project's contracts, or write them as .wasm files to deploy
+    #[command(after_long_help = CONTRACTS_JSON)]
+    Contracts {
+        /// Folder to write them to; created if it is missing
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
     /// Contracts of Ethereum as private modules: compile, run, test, measure
     Evm {
         #[command(subcommand)]
@@ -268,6 +278,16 @@ with a tree as of `call`.";
 const ABI_JSON: &str = "\
 --json: {\"functions\":[{\"name\",\"params\":[{\"name\",\"type\"}],\"result\":null|type,\"provider\":\"near\"|\"cotenant\",
   \"group\",\"public\",\"private\":\"yes\"|\"no\"|grant,\"view\",\"output_register\":null|param,\"enabled\"}]}";
+
+const DEMO_JSON: &str = "\
+Needs no home and leaves nothing behind.
+Example: cotenant demo
+--json: {\"modules\":[..],\"calls\":[..]} with calls as of `call`.";
+
+const CONTRACTS_JSON: &str = "\
+Example: cotenant contracts --out wasm
+--json: {\"contracts\":[{\"name\",\"visibility\":\"public\"|\"private\",\"requires\":null|grant,\"code_bytes\",\"path\":null|file}]}
+`visibility` is how a contract is meant to be deployed; `requires` what a caller of a private one has to grant.";
 
 const SOAK_JSON: &str = "\
 Each row is one method call on one engine: `public` a public module, `submodule` the whole root call of a

@@ -3,6 +3,8 @@
 mod abi;
 mod call;
 mod check;
+mod contracts;
+mod demo;
 mod deploy;
 mod evm;
 mod modules;
@@ -42,6 +44,8 @@ pub(crate) fn run(cli: Cli, console: &Console) -> Result<Exit> {
         }
         Verb::View { target } => view::run(&target, global, console),
         Verb::Abi => abi::run(global, console),
+        Verb::Demo => demo::run(global, console),
+        Verb::Contracts { out } => contracts::run(out.as_deref(), global, console),
         Verb::Evm { what } => evm::run(what, global, console),
         Verb::Bench { what: BenchVerb::Soak { runs, loops } } => {
             bench::soak(runs, &loops, global.protocol, console)

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 mod bad_input;
 mod bench_evm;
 mod evm;
+mod first_hour;
 mod verbs;
 mod verify;
 
