@@ -22,6 +22,7 @@ mod rooms;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use crate::access::{Length, accesses, hashed};
 use crate::blocks::{Block, Blocks, End, Instruction};
 use crate::facts;
 use crate::flow::{Flow, NONE};
@@ -668,22 +669,19 @@ impl Builder<'_, '_> {
         if pure {
             self.known.insert(hash, value.0);
         }
-        match row.op {
-            Op::Mload | Op::Mstore => self.access(value, operands[0], 32),
-            Op::Mstore8 => self.access(value, operands[0], 1),
-            Op::Keccak256 if self.ir.as_const(operands[1]) == Some(Word::from(64)) => {
-                self.access(value, operands[0], 64);
+        for access in accesses(row.op) {
+            let offset = operands[access.offset];
+            match access.length {
+                Length::Fixed(size) => self.access(value, offset, size),
+                Length::Operand(place) => {
+                    let length = operands[place];
+                    let hashes = row.op == Op::Keccak256;
+                    match hashed(self.ir.as_const(length)).filter(|_| hashes) {
+                        Some(size) => self.access(value, offset, size),
+                        None => self.access_range(offset, length),
+                    }
+                }
             }
-            Op::Keccak256 | Op::Log => self.access_range(operands[0], operands[1]),
-            Op::Calldatacopy | Op::Codecopy | Op::Returndatacopy => {
-                self.access_range(operands[0], operands[2]);
-            }
-            Op::Mcopy => {
-                self.access_range(operands[0], operands[2]);
-                self.access_range(operands[1], operands[2]);
-            }
-            Op::Extcodecopy => self.access_range(operands[1], operands[3]),
-            _ => {}
         }
         value
     }

@@ -17,6 +17,7 @@
 extern crate alloc;
 
 pub mod abi;
+mod access;
 mod analysis;
 mod blocks;
 mod build;

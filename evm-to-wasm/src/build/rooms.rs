@@ -1,6 +1,7 @@
 //! What has been computed and accessed on every way to a node: equal instructions are one, memory is touched once.
 
 use super::Builder;
+use crate::access::AccessSize;
 use crate::flow::NONE;
 use crate::ir::{Def, V};
 use crate::range::Range;
@@ -33,7 +34,8 @@ impl Builder<'_, '_> {
     }
 
     /// Notes an access to memory: whether it is to what is touched already, and what it says about its offset.
-    pub(super) fn access(&mut self, value: V, offset: V, size: u64) {
+    pub(super) fn access(&mut self, value: V, offset: V, size: AccessSize) {
+        let size = size.bytes();
         let place = self.node as usize;
         if let Some(word) = self.ir.as_const(offset) {
             let Some(end) = word.as_u64().and_then(|at| at.checked_add(size)) else { return };

@@ -5,10 +5,10 @@ use wasm_encoder::{BlockType, MemArg};
 
 use super::emitter::{Emitter, GAS, Label};
 use super::places::Place;
+use crate::access::{AccessSize, hashed};
 use crate::ir::V;
 use crate::opcode::{Op, arity};
 use crate::runtime::{Function, Global, layout};
-use crate::word::Word;
 
 /// Gas of KECCAK256 for 64 bytes, beside that of its section (Yellow Paper, appendix G).
 const HASH_PAIR: u64 = 12;
@@ -51,7 +51,8 @@ impl Emitter<'_> {
                 self.receive_long(value);
             }
             (Op::Keccak256, &[offset, length])
-                if self.constant(length) == Some(Word::from(64)) && self.limbs_of(offset) == 1 =>
+                if hashed(self.constant(length)) == Some(AccessSize::Pair)
+                    && self.limbs_of(offset) == 1 =>
             {
                 self.hash_pair(value, offset);
             }
@@ -129,7 +130,7 @@ impl Emitter<'_> {
 
     /// KECCAK256 of 64 bytes: the slot of a mapping's entry.
     fn hash_pair(&mut self, value: V, offset: V) {
-        let access = self.address(value, offset, 64);
+        let access = self.address(value, offset, AccessSize::Pair);
         self.get(GAS);
         self.long(HASH_PAIR);
         self.sink().i64_sub();
@@ -192,8 +193,30 @@ impl Emitter<'_> {
         }
     }
 
-    /// Touches `size` bytes of EVM memory at `offset`: where the lowest of them is in linear memory.
-    fn address(&mut self, value: V, offset: V, size: u64) -> Access {
+    /// Pushes whether an access at an offset of one limb reaches beyond the memory that is touched. An offset
+    /// whose end would wrap does.
+    fn reaches_beyond(&mut self, offset: V, size: AccessSize) {
+        self.limb(offset, 0);
+        match size {
+            AccessSize::Byte => {
+                self.sink().global_get(Global::MemorySize.index()).i64_extend_i32_u().i64_ge_u();
+            }
+            AccessSize::Word => {
+                self.sink().global_get(Global::Words.index()).i64_ge_u();
+            }
+            AccessSize::Pair => {
+                // The first word, and the second: where its offset wraps the first is beyond.
+                self.sink().global_get(Global::Words.index()).i64_ge_u();
+                self.limb(offset, 0);
+                self.long(AccessSize::Word.bytes());
+                self.sink().i64_add().global_get(Global::Words.index()).i64_ge_u().i32_or();
+            }
+        }
+    }
+
+    /// Touches EVM memory at `offset`: where the lowest of its bytes is in linear memory.
+    fn address(&mut self, value: V, offset: V, access_size: AccessSize) -> Access {
+        let size = access_size.bytes();
         let touched = self.ir.touched.contains(value);
         if let Some(word) = self.constant(offset) {
             let end = word.as_u64().filter(|offset| *offset < MEMORY_NEVER).map(|at| at + size);
@@ -226,13 +249,8 @@ impl Emitter<'_> {
                 self.sink().i64_ne();
                 self.branch_if(Label::Halt);
             }
-            self.limb(offset, 0);
-            if size == 32 {
-                self.sink().global_get(Global::Words.index());
-            } else {
-                self.sink().global_get(Global::MemorySize.index()).i64_extend_i32_u();
-            }
-            self.sink().i64_ge_u().if_(BlockType::Empty);
+            self.reaches_beyond(offset, access_size);
+            self.sink().if_(BlockType::Empty);
             self.open(Label::Other);
             if self.ir.range(offset).high.bits() > 62 {
                 self.limb(offset, 0);
@@ -301,7 +319,7 @@ impl Emitter<'_> {
             self.receive_word(value);
             return;
         }
-        let access = self.address(value, offset, 32);
+        let access = self.address(value, offset, AccessSize::Word);
         if let Place::Limbs(to, count) = self.place(value) {
             for (place, local) in to[..usize::from(count)].iter().enumerate() {
                 self.base(&access);
@@ -322,7 +340,7 @@ impl Emitter<'_> {
             return;
         }
         self.settle(word);
-        let access = self.address(value, offset, 32);
+        let access = self.address(value, offset, AccessSize::Word);
         for place in 0..4 {
             self.base(&access);
             self.limb(word, place);
@@ -333,7 +351,7 @@ impl Emitter<'_> {
 
     fn store_byte(&mut self, value: V, offset: V, word: V) {
         self.settle(word);
-        let access = self.address(value, offset, 1);
+        let access = self.address(value, offset, AccessSize::Byte);
         self.base(&access);
         self.limb(word, 0);
         self.sink().i64_store8(at(access.offset));

@@ -151,8 +151,9 @@ pub(super) fn ext_code_bytes(c: &mut Code<'_>) {
 pub(super) fn block_hash(c: &mut Code<'_>) {
     let number = c.parameter_word();
     let current = INPUT_AT + offset::BLOCK_NUMBER as u32;
-    // The distance less one, which wraps for the current block and later ones.
-    c.i(0).load64(current).get(number[0]).i64_sub().l(1).i64_sub().l(HISTORY).i64_ge_u();
+    // The current block and later ones have no hash. Before them the distance cannot wrap.
+    c.get(number[0]).i(0).load64(current).i64_ge_u();
+    c.i(0).load64(current).get(number[0]).i64_sub().l(HISTORY).i64_gt_u().i32_or();
     for limb in 1..4 {
         c.i(0).load64(current + 8 * limb).get(number[limb as usize]).i64_ne().i32_or();
     }

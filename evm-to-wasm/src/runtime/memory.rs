@@ -12,6 +12,7 @@
 use super::Function;
 use super::code::{Code, Local, Word};
 use super::layout::{Global, MAXIMUM_PAGES, PAGE, WINDOW};
+use crate::access::AccessSize;
 
 /// A moved memory gets what it needs and so many times the bytes that are copied: one that is copied was grown into
 /// and most likely grows on. Less where pages run out.
@@ -157,7 +158,7 @@ pub(super) fn range(c: &mut Code<'_>) {
 pub(super) fn mload(c: &mut Code<'_>) {
     let (gas, offset) = (c.parameter(), c.parameter_word());
     let at = c.int();
-    c.touch_fixed(gas, offset, 32, |c| {
+    c.touch_fixed(gas, offset, AccessSize::Word, |c| {
         c.zero_word();
     });
     c.address(offset[0], 32).set(at);
@@ -168,7 +169,7 @@ pub(super) fn mload(c: &mut Code<'_>) {
 pub(super) fn mstore(c: &mut Code<'_>) {
     let (gas, offset, value) = (c.parameter(), c.parameter_word(), c.parameter_word());
     let at = c.int();
-    c.touch_fixed(gas, offset, 32, |_| {});
+    c.touch_fixed(gas, offset, AccessSize::Word, |_| {});
     c.address(offset[0], 32).set(at);
     c.store_word(at, 0, value).get(gas);
 }
@@ -176,7 +177,7 @@ pub(super) fn mstore(c: &mut Code<'_>) {
 /// MSTORE8.
 pub(super) fn mstore8(c: &mut Code<'_>) {
     let (gas, offset, value) = (c.parameter(), c.parameter_word(), c.parameter());
-    c.touch_fixed(gas, offset, 1, |_| {});
+    c.touch_fixed(gas, offset, AccessSize::Byte, |_| {});
     c.address(offset[0], 1).get(value).store8_long(0).get(gas);
 }
 
@@ -214,15 +215,24 @@ impl Code<'_> {
         self.get(gas).l(0).i64_lt_s().halt_if(nothing)
     }
 
-    /// Touches `size` bytes, a word or one, at any offset.
-    fn touch_fixed(&mut self, gas: Local, offset: Word, size: i64, nothing: impl Fn(&mut Self)) {
+    /// Touches memory at any offset.
+    fn touch_fixed(
+        &mut self,
+        gas: Local,
+        offset: Word,
+        size: AccessSize,
+        nothing: impl Fn(&mut Self),
+    ) {
         self.beyond_32_bits(offset).i64_eqz().i32_eqz().halt_if(&nothing);
         self.get(offset[0]);
-        if size == 32 {
-            self.get_global(Global::Words);
-        } else {
-            self.get_global(Global::MemorySize).i64_extend_i32_u();
-        }
+        match size {
+            AccessSize::Byte => self.get_global(Global::MemorySize).i64_extend_i32_u(),
+            AccessSize::Word => self.get_global(Global::Words),
+            AccessSize::Pair => {
+                self.l(AccessSize::Word.bytes() as i64).i64_add().get_global(Global::Words)
+            }
+        };
+        let size = size.bytes() as i64;
         self.i64_ge_s().if_();
         self.get(gas).get(offset[0]).l(size).i64_add().call(Function::MemoryTouch).tee(gas);
         self.l(0).i64_lt_s().halt_if(&nothing);
