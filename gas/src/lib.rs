@@ -10,7 +10,7 @@ mod schedule;
 mod sync_costs;
 
 pub use meter::{
-    DataSegment, FunctionImport, INSTRUMENTER_VERSION, MemoryPolicy, MeterError, MeterOptions,
+    DataSegment, FunctionImport, INSTRUMENTER_VERSION, InstanceShape, MemoryPolicy, MeterError, MeterOptions,
     MeteredModule, ResetPlan, export,
 };
 pub use schedule::{FEATURES_PROTOCOL, PRESETS, Schedule, UnknownProtocol};

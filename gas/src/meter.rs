@@ -27,7 +27,7 @@ mod sections;
 mod survey;
 
 /// Counts up with every change of what is written into a module; part of the key of an artifact.
-pub const INSTRUMENTER_VERSION: u32 = 2;
+pub const INSTRUMENTER_VERSION: u32 = 3;
 
 /// Names of what a metered module exports and imports besides the module's own functions.
 pub mod export {
@@ -52,6 +52,8 @@ pub mod export {
     /// `global.N` is the N-th mutable global that the module defines, exported so that the host can reset
     /// it.
     pub const GLOBAL_PREFIX: &str = "global.";
+    /// `table.N` is the N-th table, exported only where the memory is imported, so that the host can reset it.
+    pub const TABLE_PREFIX: &str = "table.";
     /// The module that the meters' own functions are imported from.
     pub const INTERNAL: &str = "internal";
     /// `(charge: i64) -> ()`: a charge could not be paid. The host burns what [`GAS`] says was used, then
@@ -112,9 +114,10 @@ pub struct DataSegment {
 /// What a host has to do to put a used instance back into its first state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResetPlan {
-    /// Whether an instance can be put back at all: `false` if the module can write a table or drop a
-    /// segment.
-    pub reusable: bool,
+    /// Whether the module can write to its tables.
+    pub writes_tables: bool,
+    /// Whether the module can drop a data or element segment.
+    pub drops_segments: bool,
     /// Whether the module can grow its memory.
     pub grows_memory: bool,
     /// What to copy into the zeroed memory, in this order.
@@ -141,6 +144,23 @@ pub struct MeteredModule {
     pub max_pages: u32,
     /// How to reset an instance.
     pub reset: ResetPlan,
+    /// What an instance is made of.
+    pub shape: InstanceShape,
+}
+
+/// What an instance is made of besides its memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InstanceShape {
+    /// Functions, the meters' included.
+    pub functions: u32,
+    /// Globals, the meters' included.
+    pub globals: u32,
+    /// Elements that its tables start with.
+    pub table_elements: u64,
+    /// Items of its element segments.
+    pub segment_items: u64,
+    /// Exports, the meters' included.
+    pub exports: u32,
 }
 
 /// Why a module could not be metered. Offsets are in bytes from the module's start.
@@ -239,7 +259,7 @@ impl MeteredModule {
     }
 
     /// The code with its memory imported, as [`export::MEMORY`] of [`export::INTERNAL`] behind all functions, for an
-    /// engine whose host makes the memory. It is exported all the same.
+    /// engine whose host makes the memory. It is exported all the same, and so are the tables, as `table.N`.
     ///
     /// # Errors
     /// When the code is none that [`MeteredModule::meter`] wrote.

@@ -13,7 +13,7 @@
 //! ```
 
 use crate::HostFault;
-use crate::engine::{Engine, EngineKind};
+use crate::engine::{Engine, EngineKind, Shape};
 use cotenant_submodules::{Grants, Visibility};
 use hmac::{Hmac, Mac};
 use near_primitives_core::hash::CryptoHash;
@@ -77,8 +77,14 @@ pub struct Facts {
     pub has_start: bool,
     /// Pages it starts with.
     pub initial_pages: u32,
-    /// Whether a used instance can be made like new.
-    pub reusable: bool,
+    /// Whether its code grows the memory.
+    pub grows_memory: bool,
+    /// Whether its code writes to tables.
+    pub writes_tables: bool,
+    /// Whether its code drops segments.
+    pub drops_segments: bool,
+    /// What an instance is made of.
+    pub shape: Shape,
     /// Active data: offset in memory, bytes.
     pub data: Vec<(u32, Vec<u8>)>,
     /// Length of the deployed code, in bytes: NEAR charges loading by it.
@@ -251,7 +257,10 @@ mod tests {
                 functions: [("run".to_owned(), true)].into(),
                 has_start: false,
                 initial_pages: 1,
-                reusable: true,
+                grows_memory: true,
+                writes_tables: false,
+                drops_segments: false,
+                shape: Shape::default(),
                 data: vec![(8, vec![1, 2])],
                 code_bytes: 7,
             },

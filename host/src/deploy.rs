@@ -104,7 +104,10 @@ fn facts(module: &ValidModule, metered: &MeteredModule) -> Facts {
         functions: metered.functions.clone(),
         has_start: metered.has_start,
         initial_pages: metered.initial_pages,
-        reusable: metered.reset.reusable,
+        grows_memory: metered.reset.grows_memory,
+        writes_tables: metered.reset.writes_tables,
+        drops_segments: metered.reset.drops_segments,
+        shape: metered.shape.into(),
         data: data.collect(),
         code_bytes: module.code().len() as u64,
     }
@@ -212,7 +215,10 @@ fn load(engine: &dyn Engine, artifact: &Artifact) -> Result<Code, HostFault> {
     let module_facts = ModuleFacts {
         imports: imports.collect::<Result<_, _>>()?,
         initial_pages: facts.initial_pages,
-        reusable: facts.reusable,
+        grows_memory: facts.grows_memory,
+        writes_tables: facts.writes_tables,
+        drops_segments: facts.drops_segments,
+        shape: facts.shape,
         data: facts.data.clone(),
     };
     Ok(Code {

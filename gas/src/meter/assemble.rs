@@ -10,13 +10,14 @@ use wasm_encoder::{
     MemoryType, Module, NameMap, NameSection, RawSection, Section, SectionId, TableSection,
     TypeSection, ValType,
 };
-use wasmparser::{ExternalKind, Parser, Payload};
+use wasmparser::{ElementItems, ExternalKind, Parser, Payload};
 
 use super::body::{self, Globals, METER_PARAMS, Memory, Point, Unmetered};
 use super::sections::{Sections, invalid};
 use super::survey::Survey;
 use super::{
-    DataSegment, MemoryPolicy, MeterError, MeterOptions, MeteredModule, ResetPlan, export,
+    DataSegment, InstanceShape, MemoryPolicy, MeterError, MeterOptions, MeteredModule, ResetPlan,
+    export,
 };
 
 /// Bytes of a page of memory.
@@ -40,6 +41,8 @@ pub fn assemble(
     let bodies =
         code_section(sections, survey, analysis, options, growth, &mut types, &mut functions)?;
     let defined = function_section(sections, &functions, &mut types)?;
+
+    let shape = instance_shape(sections, &functions, exports.len())?;
 
     let mut code = Module::HEADER.to_vec();
     types.section.append_to(&mut code);
@@ -67,12 +70,40 @@ pub fn assemble(
         initial_pages: pages(memory.minimum),
         max_pages: memory.maximum.map_or(u32::MAX, pages),
         reset: ResetPlan {
-            reusable: !survey.writes_tables_or_drops,
+            writes_tables: survey.writes_tables,
+            drops_segments: survey.drops_segments,
             grows_memory: survey.grows_memory,
             data,
             mutable_globals,
         },
+        shape,
     })
+}
+
+fn instance_shape(
+    sections: &Sections<'_>,
+    functions: &Functions,
+    exports: u32,
+) -> Result<InstanceShape, MeterError> {
+    let mut shape = InstanceShape {
+        functions: functions.entrance_at(0).saturating_add(functions.entered.len() as u32),
+        globals: (sections.globals.len() + export::METER_GLOBALS) as u32,
+        exports,
+        ..InstanceShape::default()
+    };
+    if let Some(data) = sections.tables {
+        for table in wasmparser::TableSectionReader::new(wasmparser::BinaryReader::new(data, 0))? {
+            shape.table_elements = shape.table_elements.saturating_add(table?.ty.initial);
+        }
+    }
+    for element in &sections.elements {
+        let items = match &element.items {
+            ElementItems::Functions(functions) => functions.count(),
+            ElementItems::Expressions(_, expressions) => expressions.count(),
+        };
+        shape.segment_items = shape.segment_items.saturating_add(u64::from(items));
+    }
+    Ok(shape)
 }
 
 /// Copies what names no function.
@@ -485,7 +516,7 @@ fn name_section(sections: &Sections<'_>, functions: &Functions) -> NameSection {
     section
 }
 
-/// Turns the memory of a metered module into an import, the last one.
+/// Turns the memory of a metered module into an import, the last one, and exports its tables.
 pub fn with_imported_memory(code: &[u8]) -> Result<Vec<u8>, MeterError> {
     let mut memory = None;
     for payload in Parser::new(0).parse_all(code) {
@@ -496,9 +527,19 @@ pub fn with_imported_memory(code: &[u8]) -> Result<Vec<u8>, MeterError> {
     let memory = memory.ok_or_else(|| invalid(0, "a module without memory".to_owned()))?;
     let memory = RoundtripReencoder.memory_type(memory)?;
     let mut rewritten = Module::HEADER.to_vec();
+    let mut tables = 0;
     for payload in Parser::new(0).parse_all(code) {
         match payload? {
             Payload::MemorySection(_) => {}
+            Payload::ExportSection(exports) => {
+                let mut section = ExportSection::new();
+                RoundtripReencoder.parse_export_section(&mut section, exports)?;
+                for table in 0..tables {
+                    let name = format!("{}{table}", export::TABLE_PREFIX);
+                    section.export(&name, ExportKind::Table, table);
+                }
+                section.append_to(&mut rewritten);
+            }
             Payload::ImportSection(imports) => {
                 let mut section = ImportSection::new();
                 RoundtripReencoder.parse_import_section(&mut section, imports)?;
@@ -506,6 +547,9 @@ pub fn with_imported_memory(code: &[u8]) -> Result<Vec<u8>, MeterError> {
                 section.append_to(&mut rewritten);
             }
             other => {
+                if let Payload::TableSection(section) = &other {
+                    tables = section.count();
+                }
                 if let Some((id, range)) = other.as_section() {
                     RawSection { id, data: &code[range] }.append_to(&mut rewritten);
                 }

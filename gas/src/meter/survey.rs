@@ -14,8 +14,10 @@ pub struct Survey {
     pub functions: Vec<Shape>,
     /// Where the operators of wide arithmetic are.
     pub wide_operators: Vec<(Range<usize>, analysis::Wide)>,
-    /// Whether a table is written, or a data or element segment dropped.
-    pub writes_tables_or_drops: bool,
+    /// Whether a table is written.
+    pub writes_tables: bool,
+    /// Whether a data or element segment is dropped.
+    pub drops_segments: bool,
     /// Whether the memory may grow.
     pub grows_memory: bool,
 }
@@ -116,12 +118,11 @@ impl Survey {
             | Operator::TableCopy { .. }
             | Operator::TableFill { .. }
             | Operator::TableGrow { .. } => {
-                self.writes_tables_or_drops = true;
+                self.writes_tables = true;
                 return true;
             }
-            Operator::TableSet { .. } | Operator::DataDrop { .. } | Operator::ElemDrop { .. } => {
-                self.writes_tables_or_drops = true;
-            }
+            Operator::TableSet { .. } => self.writes_tables = true,
+            Operator::DataDrop { .. } | Operator::ElemDrop { .. } => self.drops_segments = true,
             Operator::I64Add128 | Operator::I64Sub128 => {
                 self.wide_operators.push((range, analysis::Wide::FourToTwo));
             }

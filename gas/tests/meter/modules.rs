@@ -193,28 +193,32 @@ fn the_reset_plan_names_the_bytes_of_every_active_segment() {
 }
 
 #[test]
-fn an_instance_can_be_reused_unless_tables_are_written_or_segments_dropped() {
+fn the_reset_plan_says_what_the_code_may_change() {
     let plan = |body: &str| {
         let text = format!(
             r#"(module (memory 1) (table 2 funcref) (data $d "d") (elem $e func $f)
                 (func $f {body}))"#
         );
         let reset = public(&text).expect("a module").reset;
-        (reset.reusable, reset.grows_memory)
+        (reset.writes_tables, reset.drops_segments, reset.grows_memory)
     };
-    assert_eq!(plan(""), (true, false));
-    assert_eq!(plan("(drop (memory.grow (i32.const 1)))"), (true, true));
-    assert_eq!(plan("(memory.fill (i32.const 1) (i32.const 1) (i32.const 1))"), (true, false));
+    assert_eq!(plan(""), (false, false, false));
+    assert_eq!(plan("(drop (memory.grow (i32.const 1)))"), (false, false, true));
+    assert_eq!(
+        plan("(memory.fill (i32.const 1) (i32.const 1) (i32.const 1))"),
+        (false, false, false)
+    );
     for body in [
         "(table.set (i32.const 0) (ref.null func))",
         "(drop (table.grow (ref.null func) (i32.const 1)))",
         "(table.fill (i32.const 0) (ref.null func) (i32.const 1))",
         "(table.copy (i32.const 0) (i32.const 0) (i32.const 1))",
         "(table.init $e (i32.const 0) (i32.const 0) (i32.const 1))",
-        "(data.drop $d)",
-        "(elem.drop $e)",
     ] {
-        assert_eq!(plan(body), (false, false), "{body}");
+        assert_eq!(plan(body), (true, false, false), "{body}");
+    }
+    for body in ["(data.drop $d)", "(elem.drop $e)"] {
+        assert_eq!(plan(body), (false, true, false), "{body}");
     }
 }
 

@@ -5,23 +5,20 @@
 //! takes no pages back.
 #![allow(unsafe_code)]
 
+use super::arena::Stacks;
 use super::memory::LentMemory;
 use super::{
-    Calls, Engine, EngineKind, Exit, Growth, Guest, Instance, MethodName, Module, ModuleFacts,
-    PAGE_BYTES, Pool, PooledInstance, Trap, Unwind,
+    Calls, Engine, EngineError, EngineKind, Exit, Growth, Guest, Instance, MethodName, Module,
+    ModuleFacts, PAGE_BYTES, PooledInstance, Trap, Unwind, pool,
 };
 use crate::HostFault;
 use cotenant_gas::{MeteredModule, export};
 use cotenant_submodules::table::{HostFunctionId, Width};
-use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::ptr::NonNull;
-use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use wasmi::{
-    Caller, Config, Error, Extern, ExternType, Func, Global, Memory, MemoryType, Mutability, Store,
-    TrapCode, TypedFunc, Val,
+    Caller, Config, Error, Extern, ExternType, Func, Global, Memory, MemoryType, Mutability, Ref, Store,
+    Table, TrapCode, TypedFunc, Val,
 };
 
 /// wasmi's own limits on its stack; the metered stack limit (at least 64 bytes a frame) trips far below.
@@ -72,7 +69,6 @@ impl Engine for InterpreterEngine {
     }
 
     fn load(&self, artifact: &[u8], facts: Arc<ModuleFacts>) -> Result<Arc<dyn Module>, HostFault> {
-        static NEXT_ID: AtomicU64 = AtomicU64::new(0);
         let fault = |error: Error| HostFault::Artifact(error.to_string());
         let module = wasmi::Module::new(&self.engine, artifact).map_err(fault)?;
         let memory = module.imports().find_map(|import| match import.ty() {
@@ -81,7 +77,7 @@ impl Engine for InterpreterEngine {
         });
         let no_memory = || HostFault::Artifact("a module without memory".into());
         Ok(Arc::new(InterpretedModule {
-            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            id: pool::new_id(),
             loaded: Arc::new(()),
             engine: self.engine.clone(),
             module,
@@ -99,16 +95,6 @@ struct InterpretedModule {
     module: wasmi::Module,
     memory: MemoryType,
     facts: Arc<ModuleFacts>,
-}
-
-/// The idle instances of one module on one thread.
-struct ModulePool {
-    loaded: Weak<()>,
-    pool: Rc<Pool>,
-}
-
-thread_local! {
-    static POOLS: RefCell<BTreeMap<u64, ModulePool>> = RefCell::default();
 }
 
 /// What the host functions of an instance find in its store.
@@ -157,22 +143,14 @@ impl wasmi::ResourceLimiter for Data {
 }
 
 impl Module for InterpretedModule {
-    fn instance(&self) -> Result<Result<PooledInstance, Trap>, HostFault> {
-        let pool = POOLS.with_borrow(|pools| pools.get(&self.id).map(|entry| entry.pool.clone()));
-        if let Some(instance) = pool.as_ref().and_then(Pool::take) {
-            return Ok(Ok(instance));
+    fn instance(&self) -> Result<Result<PooledInstance, Trap>, EngineError> {
+        let stacks = Stacks::take()?;
+        let place = pool::place(self.id, &self.loaded);
+        if let Some(instance) = place.take() {
+            return Ok(Ok(place.lend(instance, stacks)));
         }
-        let pool = pool.unwrap_or_else(|| {
-            POOLS.with_borrow_mut(|pools| {
-                pools.retain(|_, entry| entry.loaded.strong_count() > 0);
-                let pool = Rc::new(Pool::default());
-                let loaded = Arc::downgrade(&self.loaded);
-                pools.insert(self.id, ModulePool { loaded, pool: pool.clone() });
-                pool
-            })
-        });
         let made = InterpretedInstance::new(self)?;
-        Ok(made.map(|instance| PooledInstance::new(Box::new(instance), pool)))
+        Ok(made.map(|instance| place.lend(Box::new(instance), stacks)))
     }
 }
 
@@ -187,10 +165,12 @@ struct InterpretedInstance {
     methods: Vec<(MethodName, TypedFunc<(), ()>)>,
     facts: Arc<ModuleFacts>,
     first_globals: Vec<(Global, Val)>,
+    /// Tables that the module's code can write to, each with a copy of its first elements.
+    first_tables: Vec<(Table, Table)>,
 }
 
 impl InterpretedInstance {
-    fn new(module: &InterpretedModule) -> Result<Result<Self, Trap>, HostFault> {
+    fn new(module: &InterpretedModule) -> Result<Result<Self, Trap>, EngineError> {
         let fault = |error: Error| HostFault::Engine(error.to_string());
         let data = Data { calls: None, memory: None, gas: None, growth: Growth::unlimited() };
         let pages = module.memory.maximum().and_then(|pages| u32::try_from(pages).ok());
@@ -212,12 +192,12 @@ impl InterpretedInstance {
             Err(error) => {
                 return match trap_of(&error) {
                     Some(trap) => Ok(Err(trap)),
-                    None => Err(fault(error)),
+                    None => Err(fault(error).into()),
                 };
             }
         };
         let Some(meter) = exports.get_global(&store, export::GAS) else {
-            return Err(HostFault::Artifact("a module without meter".into()));
+            return Err(HostFault::Artifact("a module without meter".into()).into());
         };
         store.data_mut().memory = Some(memory);
         store.data_mut().gas = Some(meter);
@@ -228,8 +208,25 @@ impl InterpretedInstance {
             .map(|global| (global, global.get(&store)))
             .collect();
         let facts = module.facts.clone();
-        let methods = Vec::new();
-        Ok(Ok(Self { store, lent, exports, memory, meter, methods, facts, first_globals }))
+        let mut first_tables = Vec::new();
+        if facts.writes_tables && !facts.drops_segments {
+            let tables: Vec<Table> =
+                exports.exports(&store).filter_map(|export| export.into_table()).collect();
+            for table in tables {
+                first_tables.push((table, copy_of(&mut store, table).map_err(fault)?));
+            }
+        }
+        Ok(Ok(Self {
+            store,
+            lent,
+            exports,
+            memory,
+            meter,
+            methods: Vec::new(),
+            facts,
+            first_globals,
+            first_tables,
+        }))
     }
 
     fn method(&mut self, method: Option<&str>) -> Option<TypedFunc<(), ()>> {
@@ -282,8 +279,17 @@ impl Instance for InterpretedInstance {
     }
 
     fn reset(&mut self, keep_warm: bool) -> bool {
-        if !self.facts.reusable {
+        // wasmi takes back neither pages nor elements, and brings no segment back.
+        if self.facts.drops_segments {
             return false;
+        }
+        for (table, first) in &self.first_tables {
+            let elements = first.size(&self.store);
+            if table.size(&self.store) != elements
+                || Table::copy(&mut self.store, table, 0, first, 0, elements).is_err()
+            {
+                return false;
+            }
         }
         let pages = self.memory.size(&self.store);
         if pages > u64::from(self.facts.initial_pages) {
@@ -305,6 +311,19 @@ impl Instance for InterpretedInstance {
             memory.get_mut(range).map(|place| place.copy_from_slice(bytes)).is_some()
         })
     }
+
+    fn idle_bytes(&self) -> usize {
+        self.facts.shape.interpreted_bytes() + self.lent.warm_bytes()
+    }
+}
+
+/// A table with the same elements.
+fn copy_of(store: &mut Store<Data>, table: Table) -> Result<Table, Error> {
+    let ty = table.ty(&store);
+    let copy = Table::new(&mut *store, ty, Ref::default_for_ty(ty.element()))?;
+    let elements = table.size(&store);
+    Table::copy(&mut *store, &copy, 0, &table, 0, elements)?;
+    Ok(copy)
 }
 
 fn gas_of(value: Val) -> u64 {

@@ -69,21 +69,25 @@ macro_rules! shape {
     };
 }
 
+mod arena;
 mod interpreter;
 mod memory;
 mod native;
+mod pool;
 mod signal;
+mod template;
 
+pub use arena::{ArenaUse, arena_use};
 pub use interpreter::InterpreterEngine;
 pub use native::NativeEngine;
+pub use pool::PooledInstance;
 pub use signal::bracket;
 pub(crate) use signal::outermost;
 
 use crate::HostFault;
-use cotenant_gas::MeteredModule;
+use cotenant_gas::{InstanceShape, MeteredModule};
 use cotenant_submodules::table::HostFunctionId;
 use std::fmt;
-use std::rc::Rc;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -161,6 +165,46 @@ pub enum Trap {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unwind;
 
+/// Why an engine cannot run a guest, for reasons of the machine: never an outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GaveUp {
+    /// The arena has no memory left for another instance.
+    #[error("{limit} memories are in use, as many as the arena has")]
+    Memories {
+        /// How many it has.
+        limit: usize,
+    },
+    /// The kernel allows no more mappings.
+    #[error("memories and stacks have {limit} mappings, as many as `vm.max_map_count` leaves them")]
+    Mappings {
+        /// How many there may be.
+        limit: usize,
+    },
+    /// The kernel gives no address space.
+    #[error("the kernel gives no more address space")]
+    AddressSpace,
+}
+
+/// Why there is no instance.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The engine gave up.
+    #[error("gave up: {0}")]
+    GaveUp(#[from] GaveUp),
+    /// The host's own fault.
+    #[error(transparent)]
+    Fault(#[from] HostFault),
+}
+
+impl From<EngineError> for HostFault {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::GaveUp(gave_up) => HostFault::Engine(gave_up.to_string()),
+            EngineError::Fault(fault) => fault,
+        }
+    }
+}
+
 /// How a run of a guest ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -217,6 +261,9 @@ pub trait Instance {
 
     /// Makes it like new; false if it cannot be. `keep_warm`: the memory that it uses may stay resident.
     fn reset(&mut self, keep_warm: bool) -> bool;
+
+    /// Bytes that it keeps after a reset.
+    fn idle_bytes(&self) -> usize;
 }
 
 /// How a memory may grow, and how often it did: what the engine asks while the guest runs, and the host before and
@@ -262,70 +309,8 @@ pub trait Module: Send + Sync {
     /// its memory traps here, as on NEAR.
     ///
     /// # Errors
-    /// The trap, or the host's own fault.
-    fn instance(&self) -> Result<Result<PooledInstance, Trap>, HostFault>;
-}
-
-/// An instance that returns to its pool when it is dropped.
-pub struct PooledInstance {
-    instance: Option<Box<dyn Instance>>,
-    pool: Rc<Pool>,
-}
-
-impl PooledInstance {
-    fn new(instance: Box<dyn Instance>, pool: Rc<Pool>) -> Self {
-        Self { instance: Some(instance), pool }
-    }
-}
-
-impl std::ops::Deref for PooledInstance {
-    type Target = dyn Instance;
-    fn deref(&self) -> &Self::Target {
-        match &self.instance {
-            Some(instance) => instance.as_ref(),
-            None => unreachable!("the instance leaves only on drop"),
-        }
-    }
-}
-
-impl std::ops::DerefMut for PooledInstance {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        match &mut self.instance {
-            Some(instance) => instance.as_mut(),
-            None => unreachable!("the instance leaves only on drop"),
-        }
-    }
-}
-
-impl Drop for PooledInstance {
-    fn drop(&mut self) {
-        let idle = self.pool.idle.borrow().len();
-        if let Some(mut instance) = self.instance.take()
-            && idle < Pool::IDLE_MAX
-            && instance.reset(idle < Pool::WARM_MAX)
-        {
-            self.pool.idle.borrow_mut().push(instance);
-        }
-    }
-}
-
-/// Idle instances of one module on one thread, all of them like new.
-#[derive(Default)]
-pub struct Pool {
-    idle: std::cell::RefCell<Vec<Box<dyn Instance>>>,
-}
-
-impl Pool {
-    /// Idle instances kept of one module: an EVM's 1,025 frames fit.
-    const IDLE_MAX: usize = 1_100;
-
-    /// Of those, how many keep what their guests touched resident.
-    const WARM_MAX: usize = 16;
-
-    fn take(self: &Rc<Self>) -> Option<PooledInstance> {
-        let instance = self.idle.borrow_mut().pop()?;
-        Some(PooledInstance::new(instance, self.clone()))
-    }
+    /// The trap; or that the engine gave up, or the host's own fault.
+    fn instance(&self) -> Result<Result<PooledInstance, Trap>, EngineError>;
 }
 
 /// Compiles metered modules and loads what it compiled.
@@ -354,10 +339,59 @@ pub trait Engine: Send + Sync {
 pub struct ModuleFacts {
     /// Imports in order.
     pub imports: Vec<HostFunctionId>,
-    /// Value of the stack meter in a fresh instance is part of the code; pages it starts with.
+    /// Pages it starts with.
     pub initial_pages: u32,
-    /// Whether a used instance can be made like new.
-    pub reusable: bool,
+    /// Whether its code grows the memory.
+    pub grows_memory: bool,
+    /// Whether its code writes to tables.
+    pub writes_tables: bool,
+    /// Whether its code drops segments.
+    pub drops_segments: bool,
+    /// What an instance is made of.
+    pub shape: Shape,
     /// Active data: offset in memory, bytes.
     pub data: Vec<(u32, Vec<u8>)>,
+}
+
+/// What an instance is made of besides its memory: what making it, keeping it and resetting it is in proportion to.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, borsh::BorshSerialize, borsh::BorshDeserialize,
+)]
+pub struct Shape {
+    /// Functions, the meters' included.
+    pub functions: u32,
+    /// Globals, the meters' included.
+    pub globals: u32,
+    /// Elements that its tables start with.
+    pub table_elements: u64,
+    /// Items of its element segments.
+    pub segment_items: u64,
+    /// Exports, the meters' included.
+    pub exports: u32,
+}
+
+impl From<InstanceShape> for Shape {
+    fn from(shape: InstanceShape) -> Self {
+        let InstanceShape { functions, globals, table_elements, segment_items, exports } = shape;
+        Self { functions, globals, table_elements, segment_items, exports }
+    }
+}
+
+impl Shape {
+    /// Bytes of a native instance besides what a reset copies: 72 for each function (its reference and its address), 48 for
+    /// each global, 8 for each item of a segment.
+    fn native_bytes(&self) -> usize {
+        2_048 + 72 * self.functions as usize + 48 * self.globals as usize + 8 * self.segment_items as usize
+    }
+
+    /// Bytes of an interpreted instance besides its memory: about 100 for each function, 80 for each global, 96 for each export
+    /// with its name, 16 for each element.
+    fn interpreted_bytes(&self) -> usize {
+        4_096
+            + 100 * self.functions as usize
+            + 80 * self.globals as usize
+            + 96 * self.exports as usize
+            + 32 * self.table_elements as usize
+            + 16 * self.segment_items as usize
+    }
 }

@@ -1,34 +1,41 @@
 //! wasmer: native code by cranelift.
 //!
-//! All instances of a thread live in one store per compiler, so that wasmer's notion of the executing store
-//! never depends on which fiber runs: wasmer keeps a stack of entered stores with a borrow count each, and
-//! every switch between two guests of one store happens inside a host function on both sides, so the counts
-//! stay balanced. A store never frees what was made in it; it is replaced when enough instances that cannot
-//! be reused have piled up and no guest is running.
+//! A layer over `wasmer_vm`, without wasmer's own store: each instance owns all that was made for it (wasmer's `StoreObjects` and
+//! the `VMInstance`), so it is gone when it is dropped, whoever else runs. wasmer's `Store` frees nothing before it is dropped
+//! itself, and it keeps a thread-local stack of the stores that are entered, which fibers of several instances would get out of
+//! order; here is no such stack, for nothing of wasmer's that is called here looks a store up. What compiled code
+//! calls: our host functions, which find their instance by the pointer that wasmer hands them, and
+//! wasmer's libcalls, which find it by its context.
 //!
-//! One of the three places with `unsafe` (architecture, invariant 2).
+//! One of the places with `unsafe` (architecture, invariant 2).
 #![allow(unsafe_code)]
 
-use super::memory::{Anatomy, RecordingTunables};
+use super::arena::Stacks;
+use super::memory::{MemoryMaker, MemoryParts, WASM_STACK_BYTES};
+use super::template::{self, Dropped, Find, Template};
 use super::{
-    Calls, Engine, EngineKind, Exit, Growth, Guest, Instance, MethodName, Module, ModuleFacts,
-    Pool, PooledInstance, Trap, Unwind, signal,
+    Calls, Engine, EngineError, EngineKind, Exit, Growth, Guest, Instance, MethodName, Module,
+    ModuleFacts, PooledInstance, Trap, Unwind, pool, signal,
 };
 use crate::HostFault;
 use cotenant_gas::{MeteredModule, export};
 use cotenant_submodules::table::{HostFunctionId, Width};
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::cell::UnsafeCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
-use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock};
-use wasmer::sys::{Cranelift, EngineBuilder, Features, NativeEngineExt};
-use wasmer::{AsStoreMut, Function, Imports, RuntimeError, Store, TypedFunction};
-use wasmer_vm::TrapCode;
+use std::sync::Arc;
+use wasmer::sys::{Artifact, Cranelift, EngineBuilder, Features, NativeEngineExt};
+use wasmer::{FunctionType, RuntimeError, Type};
+use wasmer_vm::{
+    InternalStoreHandle, MaybeInstanceOwned, StoreObject, StoreObjects, TrapCode,
+    VMCallerCheckedAnyfunc, VMConfig, VMContext, VMExtern, VMFunction, VMFunctionBody,
+    VMFunctionContext, VMFunctionKind, VMInstance, VMSignatureHash, VMTrampoline,
+};
 
-/// Instances that cannot be reused pile up in a store to this number before it is replaced.
-const STORE_INSTANCES_MAX: u32 = 4_096;
+const CONFIG: VMConfig = VMConfig { wasm_stack_size: Some(WASM_STACK_BYTES) };
+
+/// Methods that an instance remembers the code of; others are looked up at each call.
+const METHODS_MAX: usize = 8;
 
 /// wasmer with one of its compilers.
 pub struct NativeEngine {
@@ -55,8 +62,7 @@ impl NativeEngine {
             }
             EngineKind::Wasmi => return None,
         };
-        let mut engine: wasmer::Engine = builder.set_features(Some(features)).engine().into();
-        engine.set_tunables(RecordingTunables::new());
+        let engine = builder.set_features(Some(features)).engine().into();
         Some(Self { kind, engine })
     }
 }
@@ -83,190 +89,366 @@ impl Engine for NativeEngine {
     }
 
     fn load(&self, artifact: &[u8], facts: Arc<ModuleFacts>) -> Result<Arc<dyn Module>, HostFault> {
-        static NEXT_ID: AtomicU64 = AtomicU64::new(0);
         // SAFETY: the caller authenticated the artifact and matched its key, which has everything that could
         // change it, so these are bytes that `compile` of this very engine wrote.
         let module = unsafe { wasmer::Module::deserialize(&self.engine, artifact) }
             .map_err(|error| HostFault::Artifact(error.to_string()))?;
-        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        let code = LoadedCode { module, _engine: self.engine.clone() };
+        let imports = link(&code, &facts)?;
         Ok(Arc::new(NativeModule {
-            id,
-            kind: self.kind,
-            engine: self.engine.clone(),
-            module,
+            id: pool::new_id(),
+            loaded: Arc::new(()),
+            code: Arc::new(code),
+            imports,
             facts,
         }))
     }
 }
 
+/// Code in memory: dropped before the engine that holds the memory.
+struct LoadedCode {
+    module: wasmer::Module,
+    _engine: wasmer::Engine,
+}
+
+impl LoadedCode {
+    fn artifact(&self) -> Result<&Artifact, HostFault> {
+        let other = || HostFault::Artifact("not made by a native compiler".into());
+        self.module.sys_artifact().ok_or_else(other)
+    }
+}
+
 struct NativeModule {
     id: u64,
-    kind: EngineKind,
-    engine: wasmer::Engine,
-    module: wasmer::Module,
+    /// Gone with the module: its pools are then dropped.
+    loaded: Arc<()>,
+    code: Arc<LoadedCode>,
+    imports: Vec<Import>,
     facts: Arc<ModuleFacts>,
 }
 
-/// The store of one compiler on one thread, and the idle instances in it by module.
-struct Arena {
-    store: Rc<RefCell<Store>>,
-    pools: BTreeMap<u64, Rc<Pool>>,
-    instances: u32,
-}
-
-thread_local! {
-    static ARENAS: RefCell<BTreeMap<EngineKind, Arena>> = RefCell::default();
-}
+// SAFETY: the pointers in it lead to code of this executable, which is there for everybody.
+unsafe impl Send for NativeModule {}
+// SAFETY: as above.
+unsafe impl Sync for NativeModule {}
 
 impl Module for NativeModule {
-    fn instance(&self) -> Result<Result<PooledInstance, Trap>, HostFault> {
-        let (store, pool) = ARENAS.with_borrow_mut(|arenas| {
-            let arena = arenas.entry(self.kind).or_insert_with(|| Arena {
-                store: Rc::new(RefCell::new(Store::new(self.engine.clone()))),
-                pools: BTreeMap::new(),
-                instances: 0,
-            });
-            if arena.instances >= STORE_INSTANCES_MAX && signal::guests_running() == 0 {
-                arena.pools.clear();
-                arena.store = Rc::new(RefCell::new(Store::new(self.engine.clone())));
-                arena.instances = 0;
-            }
-            (arena.store.clone(), arena.pools.entry(self.id).or_default().clone())
-        });
-        if let Some(instance) = pool.take() {
-            return Ok(Ok(instance));
+    fn instance(&self) -> Result<Result<PooledInstance, Trap>, EngineError> {
+        let stacks = Stacks::take()?;
+        let place = pool::place(self.id, &self.loaded);
+        if let Some(instance) = place.take() {
+            return Ok(Ok(place.lend(instance, stacks)));
         }
-        let made = NativeInstance::new(store, &self.module, self.facts.clone())?;
-        ARENAS.with_borrow_mut(|arenas| {
-            if let Some(arena) = arenas.get_mut(&self.kind) {
-                arena.instances += 1;
-            }
-        });
-        Ok(made.map(|instance| PooledInstance::new(Box::new(instance), pool)))
+        let mut made = NativeInstance::new(self);
+        if matches!(made, Err(EngineError::GaveUp(_))) {
+            pool::evict_all();
+            made = NativeInstance::new(self);
+        }
+        Ok(made?.map(|instance| place.lend(Box::new(instance), stacks)))
     }
+}
+
+/// What a module imports, ready to be linked into each of its instances.
+struct Import {
+    /// `None` for the meters' own.
+    id: Option<HostFunctionId>,
+    body: *const VMFunctionBody,
+    trampoline: VMTrampoline,
+    signature: FunctionType,
+    hash: VMSignatureHash,
+}
+
+/// Finds a function of ours for each import of a module: first the meters' own, then those of the table.
+fn link(code: &LoadedCode, facts: &ModuleFacts) -> Result<Vec<Import>, HostFault> {
+    let (artifact, info) = (code.artifact()?, code.module.info());
+    let internal = [
+        (vec![Type::I64], gas_exhausted as *const (), no_call as Call),
+        (vec![], stack_exhausted as *const (), no_call as Call),
+    ];
+    let internal = internal.map(|(params, body, call)| (None, FunctionType::new(params, []), body, call));
+    let mut wanted = Vec::from(internal);
+    for id in &facts.imports {
+        let row = id.row();
+        let value = |width: &Width| match width {
+            Width::U32 => Type::I32,
+            Width::U64 => Type::I64,
+        };
+        let params: Vec<Type> = row.params.iter().map(|param| value(&param.width)).collect();
+        let results: Vec<Type> = row.result.iter().map(value).collect();
+        let (body, call) = host_function(*id)?;
+        wanted.push((Some(*id), FunctionType::new(params, results), body, call));
+    }
+    let declared = info.functions.values().take(info.num_imported_functions);
+    let mut imports = Vec::with_capacity(wanted.len());
+    for (signature, (id, expected, body, call)) in declared.zip(wanted.drain(..)) {
+        if info.signatures[*signature] != expected {
+            let name = id.map_or("of the meters", |id| id.row().name);
+            return Err(HostFault::Artifact(format!("the import {name} has another signature")));
+        }
+        imports.push(Import {
+            id,
+            body: body.cast(),
+            // SAFETY: a value of wasmer's is sixteen bytes, aligned to as many, as ours is.
+            trampoline: unsafe { std::mem::transmute::<Call, VMTrampoline>(call) },
+            signature: expected,
+            hash: artifact.signatures()[*signature],
+        });
+    }
+    if imports.len() != info.num_imported_functions || info.imports.len() != imports.len() {
+        return Err(HostFault::Artifact("it imports what its facts do not name".into()));
+    }
+    Ok(imports)
 }
 
 /// What the code of an instance finds when it calls out. It lives in a box of its own, so that its address
 /// never changes.
 struct Link {
     calls: Option<NonNull<dyn Calls>>,
-    anatomy: Anatomy,
+    parts: Option<(MemoryParts, *mut u64)>,
+    dropped: Dropped,
 }
 
-/// wasmer wants what a host function holds on to to be `Send`.
-#[derive(Clone, Copy)]
-struct LinkPointer(NonNull<Link>);
+/// What a host function of an instance is called with.
+struct HostImport {
+    link: NonNull<Link>,
+    id: HostFunctionId,
+}
 
-// SAFETY: the pointer is only followed while the instance runs, which it does on the thread that made it.
-unsafe impl Send for LinkPointer {}
-// SAFETY: as above.
-unsafe impl Sync for LinkPointer {}
+/// Crosses from a guest into its host, and back. A guest that has to be unwound is not returned to.
+///
+/// # Safety
+/// Only for code of the instance that the link belongs to, with nothing but guest frames on its stack.
+unsafe fn cross<T>(
+    link: NonNull<Link>,
+    f: impl FnOnce(&mut dyn Calls, Guest<'_>) -> Result<T, Unwind>,
+) -> T {
+    let result = wasmer_vm::on_host_stack(|| {
+        catch_unwind(AssertUnwindSafe(|| {
+            signal::outside_guest(|| {
+                // SAFETY: the link outlives the run of its instance. Nothing else has a reference to it: the instance
+                // is borrowed by `run` alone.
+                let link = unsafe { link.as_ref() };
+                let (Some(calls), Some((memory, gas))) = (link.calls, &link.parts) else {
+                    return Err(Unwind);
+                };
+                let (base, length) = memory.bytes();
+                // SAFETY: the memory is open from base to length, does not move, and its guest waits for us,
+                // so nobody writes to it while the slice lives.
+                let memory = unsafe { std::slice::from_raw_parts_mut(base, length) };
+                // SAFETY: the gas global lives in the instance, whose guest waits for us.
+                let gas = unsafe { &mut **gas };
+                // SAFETY: `run` keeps what this points to alive and lets nobody else use it until the guest ends.
+                f(unsafe { &mut *calls.as_ptr() }, Guest { memory, gas })
+            })
+        }))
+    });
+    match result {
+        Ok(Ok(value)) => value,
+        // SAFETY: the caller says that only guest frames are on this stack, and nothing here is left to be dropped.
+        Ok(Err(Unwind)) => unsafe { wasmer_vm::raise_user_trap(Box::new(Unwound)) },
+        // SAFETY: as above.
+        Err(panic) => unsafe { wasmer_vm::resume_panic(panic) },
+    }
+}
 
-impl LinkPointer {
-    /// Crosses from a guest into its host, and back.
-    fn cross<T>(
-        self,
-        f: impl FnOnce(&mut dyn Calls, Guest<'_>) -> Result<T, Unwind>,
-    ) -> Result<T, RuntimeError> {
-        let result = signal::outside_guest(|| {
-            // SAFETY: the link outlives the run of its instance, and this is called by code of that instance.
-            // Nothing else has a reference to it: the instance is borrowed by `run` alone.
-            let link = unsafe { self.0.as_ref() };
-            let calls = link.calls?;
-            let anatomy = &link.anatomy;
-            let (base, length) = anatomy.memory();
-            // SAFETY: the memory is committed from base to length, does not move, and its guest waits for us,
-            // so nobody writes to it while the slice lives.
-            let memory = unsafe { std::slice::from_raw_parts_mut(base, length) };
-            // SAFETY: the gas global lives in the instance, whose guest waits for us.
-            let gas = unsafe { &mut *anatomy.gas() };
-            // SAFETY: `run` keeps what this points to alive and lets nobody else use it until the guest ends.
-            Some(f(unsafe { &mut *calls.as_ptr() }, Guest { memory, gas }))
-        });
-        match result {
-            Some(Ok(value)) => Ok(value),
-            Some(Err(Unwind)) | None => Err(UNWOUND.clone()),
+unsafe extern "C-unwind" fn gas_exhausted(link: NonNull<Link>, charge: u64) {
+    // SAFETY: wasmer hands on what `NativeInstance::new` gave it for this instance.
+    unsafe { cross(link, |calls, guest| calls.gas_exhausted(charge, guest)) }
+}
+
+unsafe extern "C-unwind" fn stack_exhausted(link: NonNull<Link>) {
+    // SAFETY: as above.
+    unsafe { cross(link, |calls, guest| Err(calls.stack_exhausted(guest))) }
+}
+
+impl Find for Link {
+    unsafe fn dropped<'a>(context: *mut VMContext) -> &'a Dropped {
+        // SAFETY: the first import of every instance is the meters', and was given the link; the context begins with the
+        // imported functions.
+        unsafe {
+            let import = &*context.cast::<wasmer_vm::VMFunctionImport>();
+            &(*import.environment.host_env.cast::<Link>()).dropped
         }
     }
+}
+
+/// A value as wasmer passes it to a trampoline.
+#[repr(C, align(16))]
+#[derive(Clone, Copy)]
+struct RawValue([u64; 2]);
+
+/// How a function of ours is called from outside of a guest, for a module that exports what it imports.
+type Call = unsafe extern "C" fn(*mut VMContext, *const VMFunctionBody, *mut RawValue);
+
+/// For a function with parameters or a result, which is no method.
+unsafe extern "C" fn no_call(_: *mut VMContext, _: *const VMFunctionBody, _: *mut RawValue) {}
+
+/// For a function without parameters and results.
+unsafe extern "C" fn call(context: *mut VMContext, body: *const VMFunctionBody, _: *mut RawValue) {
+    // SAFETY: such a function takes what wasmer calls its context and nothing else.
+    unsafe {
+        let body = std::mem::transmute::<*const VMFunctionBody, unsafe extern "C" fn(_)>(body);
+        body(context);
+    }
+}
+
+/// A host function as wasmer imports it, and how it is called from outside.
+fn host_function(id: HostFunctionId) -> Result<(*const (), Call), HostFault> {
+    let row = id.row();
+    macro_rules! shapes {
+        ($([$($arg:ident: $ty:ident),*] -> $result:ident),* $(,)?) => {
+            $(if row.params.iter().map(|p| p.width).eq([$(shape!(@width $ty)),*])
+                && row.result == shape!(@result $result)
+            {
+                unsafe extern "C-unwind" fn body(
+                    import: NonNull<HostImport>,
+                    $($arg: $ty),*
+                ) -> shape!(@type $result) {
+                    // SAFETY: wasmer hands on what `NativeInstance::new` gave it for this instance.
+                    let value = unsafe {
+                        let HostImport { link, id } = *import.as_ref();
+                        cross(link, |calls, guest| {
+                            calls.host_function(id, &[$(u64::from($arg)),*], guest)
+                        })
+                    };
+                    shape!(@value $result value)
+                }
+                let plain = row.params.is_empty() && row.result.is_none();
+                return Ok((body as *const (), if plain { call } else { no_call }));
+            })*
+        };
+    }
+    for_each_shape!(shapes);
+    Err(HostFault::Bug(format!("no shape for the signature of `{}`", row.name)))
 }
 
 struct NativeInstance {
-    store: Rc<RefCell<Store>>,
-    exports: wasmer::Instance,
-    /// By name, with the start function under `None`: a module has few that are called.
-    methods: Vec<(MethodName, TypedFunction<(), ()>)>,
+    // Dropped before what it points to.
+    vm: VMInstance,
+    objects: Box<StoreObjects>,
     link: Box<Link>,
+    _imports: Box<[HostImport]>,
+    template: Template,
+    /// By name, with the start function under `None`.
+    methods: Vec<(MethodName, VMCallerCheckedAnyfunc)>,
     facts: Arc<ModuleFacts>,
-    first_globals: Vec<u128>,
-    poisoned: bool,
+    _code: Arc<LoadedCode>,
 }
 
 impl NativeInstance {
-    fn new(
-        store: Rc<RefCell<Store>>,
-        module: &wasmer::Module,
-        facts: Arc<ModuleFacts>,
-    ) -> Result<Result<Self, Trap>, HostFault> {
-        let mut link = Box::new(Link { calls: None, anatomy: Anatomy::default() });
-        let pointer = LinkPointer(NonNull::from(link.as_mut()));
-        let made = with_store(&store, |store| {
-            let mut imports = Imports::new();
-            let internal = export::INTERNAL;
-            // A closure that has the pointer is called with less ado than a function with an environment.
-            let exhausted = Function::new_typed(store, move |charge: u64| {
-                pointer.cross(|calls, guest| calls.gas_exhausted(charge, guest))
-            });
-            imports.define(internal, export::GAS_EXHAUSTED, exhausted);
-            let exhausted = Function::new_typed(store, move || -> Result<(), RuntimeError> {
-                pointer.cross(|calls, guest| Err(calls.stack_exhausted(guest)))
-            });
-            imports.define(internal, export::STACK_EXHAUSTED, exhausted);
-            for id in &facts.imports {
-                imports.define("env", id.row().name, import(store, pointer, *id)?);
-            }
-            drop(Anatomy::take());
-            Ok::<_, HostFault>(wasmer::Instance::new(store, module, &imports))
-        })?;
-        link.anatomy = Anatomy::take();
-        let exports = match made {
-            Ok(exports) => exports,
-            Err(wasmer::InstantiationError::Start(error)) => {
-                return match trap_of(&error) {
-                    Some(trap) => Ok(Err(trap)),
-                    None => Err(HostFault::Engine(error.to_string())),
+    fn new(module: &NativeModule) -> Result<Result<Self, Trap>, EngineError> {
+        let facts = module.facts.clone();
+        let mut objects = Box::<StoreObjects>::default();
+        let mut link = Box::new(Link { calls: None, parts: None, dropped: Dropped::default() });
+        let pointer = NonNull::from(link.as_mut());
+        let ids = module.imports.iter().filter_map(|import| import.id);
+        let imports: Box<[HostImport]> = ids.map(|id| HostImport { link: pointer, id }).collect();
+        let mut environments = imports.iter();
+        let externs: Vec<VMExtern> = module
+            .imports
+            .iter()
+            .map(|import| {
+                let host_env = match import.id.and_then(|_| environments.next()) {
+                    Some(environment) => std::ptr::from_ref(environment).cast_mut().cast(),
+                    None => pointer.as_ptr().cast(),
                 };
+                let anyfunc = VMCallerCheckedAnyfunc {
+                    func_ptr: import.body,
+                    type_signature_hash: import.hash,
+                    vmctx: VMFunctionContext { host_env },
+                    call_trampoline: import.trampoline,
+                };
+                let function = VMFunction {
+                    anyfunc: MaybeInstanceOwned::Host(Box::new(UnsafeCell::new(anyfunc))),
+                    signature: import.signature.clone(),
+                    kind: VMFunctionKind::Static,
+                    // `()` would stand for a function of a guest.
+                    host_data: Box::new(OfTheHost),
+                };
+                VMExtern::Function(InternalStoreHandle::new(&mut objects, function))
+            })
+            .collect();
+        let maker = MemoryMaker::new(facts.initial_pages == 0 && !facts.grows_memory);
+        let artifact = module.code.artifact()?;
+        let fault = |error: String| EngineError::Fault(HostFault::Engine(error));
+        // SAFETY: the artifact was compiled for this machine (its key says so), the imports have its types, and the objects
+        // stay where they are as long as the instance.
+        let made = unsafe { artifact.instantiate(&maker, &externs, &mut objects) };
+        let mut vm = match made {
+            Ok(vm) => vm,
+            Err(error) => {
+                return Err(match maker.gave_up() {
+                    Some(gave_up) => EngineError::GaveUp(gave_up),
+                    None => fault(error.to_string()),
+                });
             }
-            Err(error) => return Err(HostFault::Engine(error.to_string())),
         };
-        let first_globals = link.anatomy.read_globals();
-        let methods = Vec::new();
-        Ok(Ok(Self { store, exports, methods, link, facts, first_globals, poisoned: false }))
+        // SAFETY: the instance was just made.
+        if let Err(error) = unsafe { artifact.finish_instantiation(&CONFIG, None, &mut vm) } {
+            return match wasmer::InstantiationError::from(error) {
+                wasmer::InstantiationError::Start(error) => match error.clone().to_trap() {
+                    Some(code) => Ok(Err(trap_of(code))),
+                    None => Err(fault(error.to_string())),
+                },
+                error => Err(fault(error.to_string())),
+            };
+        }
+        let memory = maker.into_parts().ok_or_else(|| fault("a module without memory".into()))?;
+        link.parts = Some((memory, template::gas_of(&vm)));
+        if facts.drops_segments {
+            // SAFETY: the first import of the instance is the meters', whose environment is the link.
+            unsafe { template::keep_segments::<Link>(&vm) };
+        }
+        let template = Template::of(&vm, facts.writes_tables);
+        Ok(Ok(Self {
+            vm,
+            objects,
+            link,
+            _imports: imports,
+            template,
+            methods: Vec::new(),
+            facts,
+            _code: module.code.clone(),
+        }))
     }
 
     fn gas(&self) -> *mut u64 {
-        self.link.anatomy.gas()
+        self.link.parts.as_ref().map_or(std::ptr::null_mut(), |(_, gas)| *gas)
     }
 
-    /// The position of a method among those that were called.
-    fn method(&mut self, method: Option<&str>) -> Option<usize> {
-        if let Some(at) = self.methods.iter().position(|(name, _)| name.as_deref() == method) {
-            return Some(at);
+    /// The code of a method.
+    fn method(&mut self, method: Option<&str>) -> Option<VMCallerCheckedAnyfunc> {
+        if let Some((_, code)) = self.methods.iter().find(|(name, _)| name.as_deref() == method) {
+            return Some(*code);
         }
-        let name = match method {
-            Some(method) => [export::FUNCTION_PREFIX, method].concat(),
-            None => export::START.to_owned(),
+        let found = match method {
+            Some(method) => self.vm.lookup(&[export::FUNCTION_PREFIX, method].concat()),
+            None => self.vm.lookup(export::START),
         };
-        let function: TypedFunction<(), ()> = with_store(&self.store, |store| {
-            self.exports.exports.get_typed_function(&store.as_store_mut(), &name).ok()
-        })?;
-        self.methods.push((method.map(Into::into), function));
-        Some(self.methods.len() - 1)
+        let known = self.objects_known();
+        let VMExtern::Function(function) = found? else { return None };
+        // SAFETY: what the handle leads to lives in the instance, or in the objects.
+        let code = unsafe { *function.get(&self.objects).anyfunc.as_ptr().as_ref() };
+        // A function that was looked up is no longer needed.
+        VMFunction::list_mut(&mut self.objects).truncate(known);
+        if self.methods.len() < METHODS_MAX {
+            self.methods.push((method.map(Into::into), code));
+        }
+        Some(code)
+    }
+
+    /// How many functions the objects hold without those that were looked up: the imports.
+    fn objects_known(&self) -> usize {
+        self.vm.module_ref().num_imported_functions
     }
 }
 
+/// Says that a function is the host's.
+struct OfTheHost;
+
 impl Instance for NativeInstance {
     fn run(&mut self, method: Option<&str>, gas: u64, calls: &mut dyn Calls) -> (Exit, u64) {
-        let Some(method) = self.method(method) else {
+        let Some(code) = self.method(method) else {
             return (Exit::Trapped(Trap::Unreachable), gas);
         };
         // SAFETY: the lifetime is hidden from wasmer, which wants 'static. `calls` outlives this function,
@@ -276,20 +458,33 @@ impl Instance for NativeInstance {
                 NonNull::from(calls),
             )
         });
+        let meter = self.gas();
         // SAFETY: the gas global lives in the instance, which is not running yet.
-        unsafe { *self.gas() = gas };
+        unsafe { *meter = gas };
+        // A method has no parameters and no results.
+        let mut values = RawValue([0; 2]);
         let result = {
             let _guest = signal::enter_guest();
-            let (_, function) = &self.methods[method];
-            with_store(&self.store, |store| function.call(store))
+            // SAFETY: the code and its context belong to this instance, whose parts are all there until it is dropped.
+            unsafe {
+                wasmer_vm::wasmer_call_trampoline(
+                    None,
+                    &CONFIG,
+                    code.vmctx,
+                    code.call_trampoline,
+                    code.func_ptr,
+                    (&raw mut values).cast(),
+                )
+            }
         };
         self.link.calls = None;
         // SAFETY: the gas global lives in the instance, which is not running any more.
-        let left = unsafe { *self.gas() };
+        let left = unsafe { *meter };
         let exit = match result {
             Ok(()) => Exit::Returned,
-            Err(error) => match trap_of(&error) {
-                Some(trap) => Exit::Trapped(trap),
+            Err(wasmer_vm::Trap::User(_)) => Exit::Unwound,
+            Err(trap) => match RuntimeError::from(trap).to_trap() {
+                Some(code) => Exit::Trapped(trap_of(code)),
                 None => Exit::Unwound,
             },
         };
@@ -297,69 +492,38 @@ impl Instance for NativeInstance {
     }
 
     fn pages(&self) -> u32 {
-        (self.link.anatomy.memory().1 as u64 / super::PAGE_BYTES) as u32
+        let length = self.link.parts.as_ref().map_or(0, |(memory, _)| memory.bytes().1);
+        (length as u64 / super::PAGE_BYTES) as u32
     }
 
     fn growth(&self) -> Arc<Growth> {
-        self.link.anatomy.growth()
+        match &self.link.parts {
+            Some((memory, _)) => memory.growth().clone(),
+            None => Growth::unlimited(),
+        }
     }
 
     fn reset(&mut self, keep_warm: bool) -> bool {
-        if self.poisoned || !self.facts.reusable {
-            self.link.anatomy.abandon();
-            return false;
-        }
-        self.link.anatomy.write_globals(&self.first_globals);
-        let Self { facts, link, .. } = self;
-        link.anatomy.reset_memory(facts.initial_pages, &facts.data, keep_warm)
+        let Self { link, template, objects, facts, .. } = self;
+        let Some((memory, _)) = &mut link.parts else { return false };
+        link.dropped.reset();
+        template.restore(objects) && memory.reset(&facts.data, keep_warm)
+    }
+
+    fn idle_bytes(&self) -> usize {
+        let memory = self.link.parts.as_ref().map_or(0, |(memory, _)| memory.warm_bytes());
+        self.facts.shape.native_bytes() + 2 * self.template.bytes() + memory
     }
 }
-
-/// Borrows the store of an arena, also while guests of it are suspended further up.
-fn with_store<T>(store: &Rc<RefCell<Store>>, f: impl FnOnce(&mut Store) -> T) -> T {
-    // SAFETY: the store is entered recursively: a guest calls a host function, which runs another guest of
-    // the same store. wasmer makes room for that (each call pushes an entry with the pointer it was given,
-    // and a host function gets its borrow from the top entry); the outer borrow is inside a host function of
-    // ours that does not touch the store until the inner call has come back to it.
-    f(unsafe { &mut *store.as_ptr() })
-}
-
-/// The one error that unwinds guests. wasmer takes a backtrace for each that is made, which would be most of
-/// what closing a suspended module costs.
-static UNWOUND: LazyLock<RuntimeError> = LazyLock::new(|| RuntimeError::user(Box::new(Unwound)));
 
 /// Carries an unwinding through wasmer.
 #[derive(Debug, thiserror::Error)]
 #[error("unwound by the host")]
 struct Unwound;
 
-/// A host function as wasmer imports it.
-fn import(store: &mut Store, link: LinkPointer, id: HostFunctionId) -> Result<Function, HostFault> {
-    let row = id.row();
-    macro_rules! shapes {
-        ($([$($arg:ident: $ty:ident),*] -> $result:ident),* $(,)?) => {
-            $(if row.params.iter().map(|p| p.width).eq([$(shape!(@width $ty)),*])
-                && row.result == shape!(@result $result)
-            {
-                return Ok(Function::new_typed(
-                    store,
-                    move |$($arg: $ty),*| -> Result<shape!(@type $result), RuntimeError> {
-                        let value = link.cross(|calls, guest| {
-                            calls.host_function(id, &[$(u64::from($arg)),*], guest)
-                        })?;
-                        Ok(shape!(@value $result value))
-                    },
-                ));
-            })*
-        };
-    }
-    for_each_shape!(shapes);
-    Err(HostFault::Bug(format!("no shape for the signature of `{}`", row.name)))
-}
-
-/// The trap behind an error of wasmer; `None` if the host unwound the guest.
-fn trap_of(error: &RuntimeError) -> Option<Trap> {
-    Some(match error.clone().to_trap()? {
+/// The trap that a code of wasmer's stands for.
+fn trap_of(code: TrapCode) -> Trap {
+    match code {
         TrapCode::StackOverflow => Trap::StackOverflow,
         TrapCode::HeapAccessOutOfBounds | TrapCode::HeapMisaligned => Trap::MemoryOutOfBounds,
         TrapCode::TableAccessOutOfBounds => Trap::TableOutOfBounds,
@@ -375,5 +539,5 @@ fn trap_of(error: &RuntimeError) -> Option<Trap> {
         | TrapCode::HostInterrupt
         | TrapCode::ReadonlyTableModified
         | TrapCode::YieldOutsideAsyncContext => Trap::Unreachable,
-    })
+    }
 }

@@ -37,7 +37,6 @@ use wasmer_vm::{Trap, TrapCode, VMConfig};
 
 thread_local! {
     static IN_GUEST: Cell<bool> = const { Cell::new(false) };
-    static GUESTS: Cell<u32> = const { Cell::new(0) };
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -70,7 +69,6 @@ pub(super) fn install() {
 pub(super) struct InGuest(());
 
 pub(super) fn enter_guest() -> InGuest {
-    GUESTS.set(GUESTS.get() + 1);
     IN_GUEST.set(true);
     InGuest(())
 }
@@ -78,7 +76,6 @@ pub(super) fn enter_guest() -> InGuest {
 impl Drop for InGuest {
     fn drop(&mut self) {
         IN_GUEST.set(false);
-        GUESTS.set(GUESTS.get() - 1);
     }
 }
 
@@ -88,11 +85,6 @@ pub(super) fn outside_guest<T>(f: impl FnOnce() -> T) -> T {
     let value = f();
     IN_GUEST.set(true);
     value
-}
-
-/// Guests on this thread that have not ended, suspended ones included.
-pub(super) fn guests_running() -> u32 {
-    GUESTS.get()
 }
 
 /// Runs `f`, which enters or resumes guests, so that wasmer's thread-local trap state is afterwards what it

@@ -253,7 +253,7 @@ impl<'y, 'c> Frame<'y, 'c> {
         let mut instance = code
             .module
             .instance()
-            .map_err(|fault| self.root.fail(fault))?
+            .map_err(|error| self.root.fail(error.into()))?
             .map_err(Failure::from)?;
         self.growth = Some(instance.growth());
         self.pages_paid = u64::from(code.initial_pages);
