@@ -5,10 +5,10 @@
 use anyhow::{Result, anyhow, bail};
 use cotenant_gas::Schedule;
 use cotenant_host::HostFault;
-use cotenant_host::artifact::MemoryArtifacts;
-use cotenant_host::deploy::{Code, ModuleSource, Registry};
+use cotenant_host::deploy::{Code, ModuleSource};
 use cotenant_host::engine::EngineKind;
 use cotenant_host::exec::{self, CallContext, Execution, Live, Progress, Rules, Session};
+use cotenant_host::registry::Registry;
 use cotenant_host::view::{ModuleRecord, StateView};
 use cotenant_submodules::{Grants, Namespace, Visibility};
 use near_account_id::AccountId;
@@ -90,7 +90,12 @@ struct Source(Registry);
 
 impl ModuleSource for Source {
     fn code(&self, record: &ModuleRecord, engine: EngineKind) -> Result<Arc<Code>, HostFault> {
-        self.0.code(record, engine)
+        let code = self.0.code(record, engine)?;
+        if code.engine == engine {
+            return Ok(code);
+        }
+        let reason = self.0.status(record).reason.unwrap_or_default();
+        Err(HostFault::Bug(format!("{engine} would be measured on {}: {reason}", code.engine)))
     }
 }
 
@@ -117,8 +122,7 @@ impl World {
         values: HashMap<Vec<u8>, Vec<u8>>,
     ) -> Result<Self> {
         let schedule = Schedule::for_protocol(88)?;
-        let registry =
-            Registry::new(schedule.clone(), engines, Box::new(MemoryArtifacts::default()));
+        let registry = Registry::in_memory(schedule.clone(), engines);
         let mut view = View { values, ..View::default() };
         for (name, visibility, code) in modules {
             let record = registry

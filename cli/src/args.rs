@@ -31,6 +31,9 @@ pub(crate) struct Global {
     /// Protocol version of the prices: 88, 82 or 63; fixed when a home is created [default: 88]
     #[arg(long, global = true, value_name = "N", value_parser = protocol)]
     pub(crate) protocol: Option<u32>,
+    /// Room for compiled code on disk: `8 GiB`, `500 MiB`; what was used least recently is removed first
+    #[arg(long, global = true, value_name = "SIZE", default_value = "8 GiB", value_parser = size)]
+    pub(crate) cache_max: u64,
     /// One JSON object on one line
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -51,7 +54,7 @@ pub(crate) enum Verb {
         /// A module, .wasm or .wat
         file: PathBuf,
     },
-    /// Deploy a module to a namespace of an account, for every engine
+    /// Deploy a module to a namespace of an account
     #[command(after_long_help = DEPLOY_JSON)]
     Deploy {
         /// Where: `alice.near`, or `alice.near:swap` for a namespace
@@ -65,6 +68,9 @@ pub(crate) enum Verb {
         /// What the module may replace: `any`, `private` (a private module alone) or `nothing`; storage stays
         #[arg(long, value_name = "WHAT", value_parser = replace, num_args = 0..=1, require_equals = true, default_value = "any", default_missing_value = "any")]
         replace: Replace,
+        /// Wait for the optimising compile; without, it begins once the module is called
+        #[arg(long)]
+        wait: bool,
     },
     /// List the modules of an account
     #[command(after_long_help = MODULES_JSON)]
@@ -112,11 +118,50 @@ pub(crate) enum Verb {
         #[command(subcommand)]
         what: EvmVerb,
     },
+    /// Compiled code: what is there, whether it is authentic, what stays
+    Cache {
+        #[command(subcommand)]
+        what: CacheVerb,
+    },
+    /// Compile one module for a host that started this process
+    #[command(hide = true)]
+    CompileWorker,
     /// Measure
     Bench {
         #[command(subcommand)]
         what: BenchVerb,
     },
+}
+
+/// What to do with compiled code.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CacheVerb {
+    /// List the modules of the home: on which engine they run and why, sizes, calls, compile times
+    #[command(after_long_help = CACHE_LS_JSON)]
+    Ls,
+    /// Check every artifact; what this home did not write is removed and made anew when it is needed
+    #[command(after_long_help = CACHE_VERIFY_JSON)]
+    Verify,
+    /// Keep the artifacts of modules, however little room is left
+    #[command(after_long_help = CACHE_CHANGED_JSON)]
+    Pin(CacheModules),
+    /// Let the artifacts of modules go again when room is needed
+    #[command(after_long_help = CACHE_CHANGED_JSON)]
+    Unpin(CacheModules),
+    /// Remove the artifacts of all modules that are not pinned, and forget which compiles failed
+    #[command(after_long_help = CACHE_CLEAR_JSON)]
+    Clear,
+    /// Compile modules now and wait for it, also those whose compile failed before
+    #[command(after_long_help = CACHE_CHANGED_JSON)]
+    Compile(CacheModules),
+}
+
+/// Which modules.
+#[derive(Debug, Args)]
+pub(crate) struct CacheModules {
+    /// Modules: `alice.near`, or `alice.near:swap` for a namespace
+    #[arg(value_name = "ACCOUNT[:NAMESPACE]", required = true)]
+    pub(crate) modules: Vec<ModuleId>,
 }
 
 /// What to measure.
@@ -173,6 +218,9 @@ pub(crate) struct Target {
     /// cranelift or wasmi; gas, results and logs are the same on each [default: cranelift]
     #[arg(long, value_parser = engine)]
     pub(crate) engine: Option<EngineKind>,
+    /// First compile the modules of the account that are not compiled yet, and wait for it
+    #[arg(long)]
+    pub(crate) wait: bool,
 }
 
 fn protocol(text: &str) -> Result<u32, String> {
@@ -182,6 +230,21 @@ fn protocol(text: &str) -> Result<u32, String> {
         return Ok(found);
     }
     Err(UnknownProtocol { found, allowed: &PRESETS }.to_string())
+}
+
+/// A number of bytes.
+fn size(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1_u64 << 30,
+        _ => return Err("write a number and a unit: `8 GiB`, `500 MiB`, `64 KiB`".into()),
+    };
+    let number: u64 = digits.trim().parse().map_err(|error| format!("{error}; write `8 GiB`"))?;
+    number.checked_mul(unit).ok_or_else(|| "more bytes than there are".into())
 }
 
 fn engine(text: &str) -> Result<EngineKind, String> {
@@ -246,12 +309,35 @@ A violation is {\"rule\",\"found\",\"limit\",\"where\",\"hint\"}; `requires` lis
 const DEPLOY_JSON: &str = "\
 Code that breaks a rule is rejected before anything is done, with every rule that it breaks: exit code 1.
 --json: {\"ok\",\"account\",\"namespace\",\"visibility\",\"code_hash\",\"code_bytes\",\"gas_total\",\"engines\":[..],
-  \"error\":null|{\"code\",\"message\",\"violations\":[..]}}
-`code_hash` is base58 of the sha256, null unless deployed; `engines` are those the code was compiled for.";
+  \"reason\":null|text,\"error\":null|{\"code\",\"message\",\"violations\":[..]}}
+`code_hash` is base58 of the sha256, null unless deployed; `engines` are those the module is ready on: wasmi at once,
+cranelift after its optimising compile, which begins with the module's first call, or here with --wait. `reason` says why
+cranelift is not among them. On which engine a call runs changes neither its outcome nor its gas.";
 
 const MODULES_JSON: &str = "\
---json: {\"account\",\"modules\":[{\"namespace\",\"visibility\",\"code_hash\",\"code_bytes\",\"requires\":[..]}]}
-`namespace` is empty for the default one; `requires` is what a private module's caller has to grant.";
+--json: {\"account\",\"modules\":[{\"namespace\",\"visibility\",\"code_hash\",\"code_bytes\",\"requires\":[..],
+  \"engine\",\"reason\":null|text}]}
+`namespace` is empty for the default one; `requires` is what a private module's caller has to grant; `engine` runs the
+module, and `reason` says why it is not cranelift: not called yet, waits to be compiled, or what its compile failed of.";
+
+const CACHE_LS_JSON: &str = "\
+--json: {\"modules\":[{\"code_hash\",\"visibility\",\"code_bytes\",\"engine\",\"reason\":null|text,\"failed\",\"pinned\",
+    \"stand_in_bytes\",\"native_bytes\",\"hits\",\"misses\",\"compile_micros\"}],
+  \"stored_bytes\",\"stored_bytes_max\",\"waiting\",
+  \"totals\":{\"hits\",\"misses\",\"compiled\",\"failed\",\"damaged\",\"evicted\",\"collected\",\"unloaded\",\"disk_failures\",
+    \"unprepared_deploys\",\"unprepared_micros_max\"}}
+A hit is a call that native code answered, a miss one that was to be native and ran on the interpreter. A failed compile is
+not tried again until `cache compile` asks for it. Totals are those of the home since it was made. `unprepared_deploys` were
+made by contracts: their code is prepared while the chain waits.";
+
+const CACHE_VERIFY_JSON: &str = "\
+--json: {\"authentic\",\"damaged\",\"missing\"}. Exits with 0 also if some were damaged: nothing was lost but time.";
+
+const CACHE_CLEAR_JSON: &str = "--json: {\"freed_bytes\"}";
+
+const CACHE_CHANGED_JSON: &str = "\
+--json: {\"modules\":[{\"module\",\"engine\",\"reason\":null|text,\"pinned\"}]}
+`compile` exits with 1 if a compile failed; the module runs on the interpreter then, with the same outcomes and gas.";
 
 const CALL_JSON: &str = "\
 Accounts named here are created at first use with 1,000 NEAR; the signer is believed.
@@ -331,6 +417,16 @@ mod tests {
         {
             let error = gas(bad).unwrap_err();
             assert!(error.contains("`100 Tgas`"), "{bad:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_read_in_each_unit_and_never_too_large() {
+        assert_eq!(size("8 GiB").unwrap(), 8 << 30);
+        assert_eq!(size("500MiB").unwrap(), 500 << 20);
+        assert_eq!((size("12").unwrap(), size(" 3 KiB ").unwrap()), (12, 3 << 10));
+        for bad in ["", "GiB", "8 GB", "-1 MiB", "20000000000 GiB", "1.5 GiB"] {
+            assert!(size(bad).is_err(), "{bad:?}");
         }
     }
 

@@ -10,8 +10,8 @@ mod schedule;
 mod sync_costs;
 
 pub use meter::{
-    DataSegment, FunctionImport, INSTRUMENTER_VERSION, InstanceShape, MemoryPolicy, MeterError, MeterOptions,
-    MeteredModule, ResetPlan, export,
+    DataSegment, FunctionImport, INSTRUMENTER_VERSION, InstanceShape, MemoryPolicy, MeterError,
+    MeterOptions, MeteredModule, ResetPlan, export, with_imported_memory,
 };
 pub use schedule::{FEATURES_PROTOCOL, PRESETS, Schedule, UnknownProtocol};
 pub use sync_costs::SyncCosts;

@@ -257,15 +257,15 @@ impl MeteredModule {
         let analysis = analysis::analyse(code, &survey.wide_operators, options.config)?;
         assemble::assemble(&sections, &survey, &analysis, options)
     }
+}
 
-    /// The code with its memory imported, as [`export::MEMORY`] of [`export::INTERNAL`] behind all functions, for an
-    /// engine whose host makes the memory. It is exported all the same, and so are the tables, as `table.N`.
-    ///
-    /// # Errors
-    /// When the code is none that [`MeteredModule::meter`] wrote.
-    pub fn with_imported_memory(&self) -> Result<Vec<u8>, MeterError> {
-        assemble::with_imported_memory(&self.code)
-    }
+/// Returns metered code with its memory imported, as [`export::MEMORY`] of [`export::INTERNAL`] behind all functions, for an
+/// engine whose host makes the memory. It is exported all the same, and so are the tables, as `table.N`.
+///
+/// # Errors
+/// `code` is none that [`MeteredModule::meter`] wrote.
+pub fn with_imported_memory(code: &[u8]) -> Result<Vec<u8>, MeterError> {
+    assemble::with_imported_memory(code)
 }
 
 /// The Wasm features of NEAR's runtime, and those of private modules.

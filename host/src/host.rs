@@ -2,19 +2,22 @@
 
 use crate::HostFault;
 use crate::action::{Action, Code};
-use crate::artifact::{ArtifactStore, DiskArtifacts, MemoryArtifacts};
-use crate::deploy::{DeployError, ModuleSource, Registry};
+use crate::artifact::DiskArtifacts;
+use crate::compile::{Compile, Compiler};
+use crate::deploy::{DeployError, ModuleSource};
 use crate::engine::EngineKind;
 use crate::exec::{self, CallContext, Execution, Rules};
+use crate::registry::{CacheLimits, CodeSource, Registry, RegistryOptions};
 use crate::runtime::{
     DeployRejection, Deployer, Executor, Runtime, RuntimeError, Transaction, TransactionOutcome,
 };
-use crate::state::{DiskStore, MemoryStore, OpenError, Store, WorkingState};
+use crate::state::{DiskStore, MemoryStore, OpenError, Store, WorkingState, keys};
 use crate::view::{ModuleRecord, StateView};
 use cotenant_gas::{Schedule, UnknownProtocol};
 use cotenant_submodules::{DeployMode, ModuleId, Namespace, Replace, Visibility};
 use near_account_id::AccountId;
-use std::collections::{BTreeMap, BTreeSet};
+use near_primitives_core::hash::CryptoHash;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -28,13 +31,38 @@ pub const FIRST_BALANCE: u128 = 1_000 * 10_u128.pow(24);
 pub struct Options {
     /// Protocol version; fixed when a home is created, and 88 unless given.
     pub protocol: Option<u32>,
-    /// Engines that deploys prepare; the first runs calls unless another is chosen.
+    /// Engines that calls may ask for; the first runs them unless another is chosen. The interpreter is always there: it
+    /// runs what is not compiled to native code.
     pub engines: Vec<EngineKind>,
+    /// When modules are compiled to native code. `None`: a host in memory waits for it at the deploy, as tests and
+    /// measurements want it; one with a home compiles in the background, once a module is called.
+    pub compile: Option<Compile>,
+    /// Who compiles them: a thread of this process unless given.
+    pub compiler: Compiler,
+    /// How much compiled code is kept.
+    pub cache: CacheLimits,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { protocol: None, engines: EngineKind::ALL.to_vec() }
+        Self {
+            protocol: None,
+            engines: EngineKind::ALL.to_vec(),
+            compile: None,
+            compiler: Compiler::InProcess,
+            cache: CacheLimits::default(),
+        }
+    }
+}
+
+impl Options {
+    fn registry(&self, compile: Compile) -> RegistryOptions {
+        RegistryOptions {
+            engines: self.engines.clone(),
+            compile: self.compile.unwrap_or(compile),
+            compiler: self.compiler.clone(),
+            limits: self.cache,
+        }
     }
 }
 
@@ -114,16 +142,36 @@ impl Machine {
     }
 }
 
-/// A registry can be shared by the calls of one thread as a source of code.
-struct Shared(Arc<Registry>);
+/// The registry as the source of code of one account's call.
+struct Source {
+    registry: Arc<Registry>,
+    account: Option<AccountId>,
+}
 
-impl ModuleSource for Shared {
+impl ModuleSource for Source {
     fn code(
         &self,
         record: &ModuleRecord,
         engine: EngineKind,
     ) -> Result<Arc<crate::deploy::Code>, HostFault> {
-        self.0.code(record, engine)
+        self.registry.code_for(self.account.as_ref(), record, engine)
+    }
+
+    fn retire(&self, record: &ModuleRecord, reason: &str) {
+        self.registry.retire(record, reason);
+    }
+}
+
+/// The state as the source of code whose artifacts are gone.
+struct StateCodes(Arc<dyn Store>);
+
+impl CodeSource for StateCodes {
+    fn code(&self, hash: &CryptoHash) -> Result<Option<Vec<u8>>, HostFault> {
+        WorkingState::of(&*self.0)?.code(hash)
+    }
+
+    fn in_use(&self, hash: &CryptoHash) -> Result<bool, HostFault> {
+        Ok(self.0.snapshot()?.get(&keys::code_uses(hash))?.is_some())
     }
 }
 
@@ -133,7 +181,8 @@ impl Executor for Machine {
         state: Rc<dyn StateView>,
         context: CallContext,
     ) -> Result<Execution, HostFault> {
-        let modules = Rc::new(Shared(self.registry.clone()));
+        let account = Some(context.account.clone());
+        let modules = Rc::new(Source { registry: self.registry.clone(), account });
         exec::execute(&self.rules, state, modules, self.engine(), context)
     }
 }
@@ -144,11 +193,16 @@ impl Deployer for Machine {
         code: &[u8],
         visibility: Visibility,
     ) -> Result<Result<(), DeployRejection>, HostFault> {
-        match self.registry.deploy(code, visibility) {
+        match self.registry.deploy_in_receipt(code, visibility) {
             Ok(_) => Ok(Ok(())),
             Err(DeployError::Host(fault)) => Err(fault),
             Err(error) => Ok(Err(DeployRejection { text: error.to_string() })),
         }
+    }
+
+    fn prepare(&self, code: &[u8], visibility: Visibility) {
+        // Why it is refused is said where it is deployed.
+        let _ = self.registry.deploy(code, visibility);
     }
 }
 
@@ -164,8 +218,7 @@ impl Host {
     /// # Errors
     /// No such protocol.
     pub fn in_memory(options: &Options) -> Result<Self, HostError> {
-        let schedule = Schedule::for_protocol(options.protocol.unwrap_or(88))?;
-        Self::in_memory_with(schedule, &options.engines)
+        Self::in_memory_as(Schedule::for_protocol(options.protocol.unwrap_or(88))?, options)
     }
 
     /// A host in memory with prices and limits that need not be those of a protocol version.
@@ -176,12 +229,18 @@ impl Host {
         schedule: Arc<Schedule>,
         engines: &[EngineKind],
     ) -> Result<Self, HostError> {
-        let options = Options { protocol: Some(schedule.protocol), engines: engines.to_vec() };
-        let store = Arc::new(MemoryStore::new(schedule.protocol)?);
-        Self::with(store, schedule, &options, Box::new(MemoryArtifacts::default()))
+        Self::in_memory_as(schedule, &Options { engines: engines.to_vec(), ..Options::default() })
     }
 
-    /// A host with its home in a folder, which is created at first use.
+    fn in_memory_as(schedule: Arc<Schedule>, options: &Options) -> Result<Self, HostError> {
+        let store = Arc::new(MemoryStore::new(schedule.protocol)?);
+        let codes = Box::new(StateCodes(store.clone()));
+        let registry = Registry::of_state(schedule.clone(), options.registry(Compile::Wait), codes);
+        Self::with(store, schedule, options, registry)
+    }
+
+    /// A host with its home in a folder, which is created at first use. Opening compiles nothing: modules whose artifacts
+    /// another version wrote run on the interpreter until they are compiled again.
     ///
     /// # Errors
     /// The home was created for another protocol, by a newer version, or the disk fails.
@@ -189,20 +248,20 @@ impl Host {
         let store = Arc::new(DiskStore::open(home, options.protocol)?);
         let schedule = Schedule::for_protocol(crate::state::protocol(&*store)?)?;
         let artifacts = DiskArtifacts::open(&home.join("artifacts"))?;
-        let host = Self::with(store, schedule, options, Box::new(artifacts))?;
-        host.prepare()?;
-        Ok(host)
+        let codes = Box::new(StateCodes(store.clone()));
+        let options_of_registry = options.registry(Compile::Background);
+        let registry = Registry::open(schedule.clone(), options_of_registry, artifacts, codes);
+        Self::with(store, schedule, options, registry)
     }
 
     fn with(
         store: Arc<dyn Store>,
         schedule: Arc<Schedule>,
         options: &Options,
-        artifacts: Box<dyn ArtifactStore>,
+        registry: Registry,
     ) -> Result<Self, HostError> {
-        let registry = Arc::new(Registry::new(schedule.clone(), &options.engines, artifacts));
         let machine = Machine {
-            registry,
+            registry: Arc::new(registry),
             rules: Arc::new(Rules::new(schedule.clone())),
             engine: Arc::default(),
         };
@@ -211,37 +270,6 @@ impl Host {
             host.use_engine(*first);
         }
         Ok(host)
-    }
-
-    /// Compiles what this version or machine has not compiled yet, so that no call has to.
-    fn prepare(&self) -> Result<(), HostFault> {
-        let state = self.runtime.state()?;
-        let mut records = BTreeSet::new();
-        for account in state.accounts()? {
-            let modules = state.modules(&account)?;
-            records.extend(
-                modules.into_values().map(|one| (one.code_hash, one.visibility, one.code_bytes)),
-            );
-        }
-        for (code_hash, visibility, code_bytes) in records {
-            let record = ModuleRecord { code_hash, visibility, code_bytes };
-            if self.machine.registry.prepared(&record)? {
-                continue;
-            }
-            if let Some(code) = state.code(&record.code_hash)? {
-                match self.machine.registry.deploy(&code, record.visibility) {
-                    Ok(_) => {}
-                    Err(DeployError::Host(fault)) => return Err(fault),
-                    Err(error) => {
-                        let hash = record.code_hash;
-                        return Err(HostFault::Artifact(format!(
-                            "code {hash} was deployed by another version and is refused by this one: {error}"
-                        )));
-                    }
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Runs calls on this engine from here on.
@@ -270,7 +298,12 @@ impl Host {
 
     /// A source of code for [`exec::Session`].
     pub fn modules_source(&self) -> Rc<dyn ModuleSource> {
-        Rc::new(Shared(self.machine.registry.clone()))
+        Rc::new(Source { registry: self.machine.registry.clone(), account: None })
+    }
+
+    /// The code of all modules, and what is known of its tiers: to compile, pin, check and clear it.
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.machine.registry
     }
 
     /// Deploys a module by a transaction of the account itself, which is created if it is new. What is at the

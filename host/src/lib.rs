@@ -5,12 +5,14 @@
 
 pub mod action;
 pub mod artifact;
+pub mod compile;
 pub mod deploy;
 pub mod engine;
 pub mod exec;
 mod fault;
 pub mod fiber;
 mod host;
+pub mod registry;
 pub mod runtime;
 pub mod state;
 pub mod view;

@@ -3,12 +3,12 @@
 //! The oracle gets the very schedule of the host, so what is compared is the machinery: rewriting, meters,
 //! crossings, host functions.
 
+use crate::world::Source;
 use cotenant_gas::Schedule;
 use cotenant_host::HostFault;
-use cotenant_host::artifact::MemoryArtifacts;
-use cotenant_host::deploy::Registry;
 use cotenant_host::engine::EngineKind;
 use cotenant_host::exec::{self, CallContext, Execution, Rules};
+use cotenant_host::registry::Registry;
 use cotenant_host::view::{ModuleRecord, StateView};
 use cotenant_submodules::{Namespace, Visibility};
 use near_account_id::AccountId;
@@ -43,7 +43,7 @@ pub struct Observed {
 pub struct Subject {
     schedule: Arc<Schedule>,
     rules: Arc<Rules>,
-    registry: Rc<Registry>,
+    registry: Arc<Registry>,
     record: ModuleRecord,
     code: Arc<ContractCode>,
     cache: MockContractRuntimeCache,
@@ -66,18 +66,6 @@ impl StateView for OneModule {
 
     fn yield_exists(&self, _: &AccountId, _: &CryptoHash) -> Result<bool, HostFault> {
         Ok(false)
-    }
-}
-
-struct Source(Rc<Registry>);
-
-impl cotenant_host::deploy::ModuleSource for Source {
-    fn code(
-        &self,
-        record: &ModuleRecord,
-        engine: EngineKind,
-    ) -> Result<Arc<cotenant_host::deploy::Code>, HostFault> {
-        self.0.code(record, engine)
     }
 }
 
@@ -115,14 +103,13 @@ impl Subject {
     /// Why it is refused.
     pub fn new(protocol: u32, code: &[u8], engines: &[EngineKind]) -> Result<Self, String> {
         let schedule = Schedule::for_protocol(protocol).map_err(|error| error.to_string())?;
-        let registry =
-            Registry::new(schedule.clone(), engines, Box::new(MemoryArtifacts::default()));
+        let registry = Registry::in_memory(schedule.clone(), engines);
         let record =
             registry.deploy(code, Visibility::Public).map_err(|error| error.to_string())?;
         Ok(Self {
             rules: Arc::new(Rules::new(schedule.clone())),
             schedule,
-            registry: Rc::new(registry),
+            registry: Arc::new(registry),
             record,
             code: Arc::new(ContractCode::new(code.to_vec(), None)),
             cache: MockContractRuntimeCache::default(),

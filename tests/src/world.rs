@@ -2,10 +2,10 @@
 
 use cotenant_gas::Schedule;
 use cotenant_host::HostFault;
-use cotenant_host::artifact::MemoryArtifacts;
-use cotenant_host::deploy::{Code, DeployError, ModuleSource, Registry};
+use cotenant_host::deploy::{Code, DeployError, ModuleSource};
 use cotenant_host::engine::EngineKind;
 use cotenant_host::exec::{CallContext, Rules, Session};
+use cotenant_host::registry::Registry;
 use cotenant_host::view::{ModuleRecord, StateView};
 use cotenant_submodules::model::Storage;
 use cotenant_submodules::{Namespace, Visibility};
@@ -65,12 +65,37 @@ impl StateView for Account {
     }
 }
 
-/// A registry as the source of code of one thread's calls.
+/// A registry as the source of code of one thread's calls. A test that asks for an engine gets it: a module that is on
+/// another tier is a fault, so that no comparison of engines compares the interpreter with itself.
 pub struct Source(pub Arc<Registry>);
 
 impl ModuleSource for Source {
     fn code(&self, record: &ModuleRecord, engine: EngineKind) -> Result<Arc<Code>, HostFault> {
-        self.0.code(record, engine)
+        let code = self.0.code(record, engine)?;
+        if code.engine == engine {
+            return Ok(code);
+        }
+        let reason = self.0.status(record).reason.unwrap_or_default();
+        Err(HostFault::Bug(format!("a test of {engine} would run on {}: {reason}", code.engine)))
+    }
+
+    fn retire(&self, record: &ModuleRecord, reason: &str) {
+        self.0.retire(record, reason);
+    }
+}
+
+/// A registry whose modules are on the tier that a bit of their hash says: callers and callees on different ones.
+pub struct Mixed {
+    /// The modules.
+    pub registry: Arc<Registry>,
+    /// Which bit.
+    pub bit: u32,
+}
+
+impl ModuleSource for Mixed {
+    fn code(&self, record: &ModuleRecord, _: EngineKind) -> Result<Arc<Code>, HostFault> {
+        let native = u32::from(record.code_hash.0[0]) >> (self.bit % 8) & 1 == 1;
+        self.registry.code(record, if native { EngineKind::Cranelift } else { EngineKind::Wasmi })
     }
 }
 
@@ -118,8 +143,7 @@ impl World {
     /// Why one is refused.
     pub fn new<T: AsRef<[u8]>>(modules: &[(&str, T)]) -> Result<Self, String> {
         let schedule = Schedule::for_protocol(88).map_err(|error| error.to_string())?;
-        let artifacts = Box::new(MemoryArtifacts::default());
-        let registry = Arc::new(Registry::new(schedule.clone(), &EngineKind::ALL, artifacts));
+        let registry = Arc::new(Registry::in_memory(schedule.clone(), &EngineKind::ALL));
         let mut account = Account::default();
         for (name, module) in modules {
             let code = wat::parse_bytes(module.as_ref()).map_err(|error| error.to_string())?;

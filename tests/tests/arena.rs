@@ -55,10 +55,9 @@ const LOOP: &str = r#"(module
 /// A host with one engine, a caller and its callee.
 fn host(engine: EngineKind, callee: &str) -> Host {
     let host = Host::in_memory(&Options { engines: vec![engine], ..Options::default() }).unwrap();
-    for (id, visibility, text) in [
-        ("a.near", Visibility::Public, LOOP),
-        ("a.near:callee", Visibility::Private, callee),
-    ] {
+    for (id, visibility, text) in
+        [("a.near", Visibility::Public, LOOP), ("a.near:callee", Visibility::Private, callee)]
+    {
         let id: ModuleId = id.parse().unwrap();
         let code = wat::parse_str(text).unwrap();
         let outcome = host.deploy(&id, visibility, &code).unwrap();
@@ -103,14 +102,20 @@ fn what_callees_hold_is_freed_when_they_end() {
     let dropped = (0..100)
         .map(|n| format!(r#"(data $d{n} "{}") (elem $e{n} func $run)"#, "x".repeat(100)))
         .collect::<String>();
-    let drops = (0..100).map(|n| format!("(data.drop $d{n}) (elem.drop $e{n})")).collect::<String>();
+    let drops =
+        (0..100).map(|n| format!("(data.drop $d{n}) (elem.drop $e{n})")).collect::<String>();
     for callee in [
-        format!(r#"(module (memory 1) {globals} (func (export "run") (global.set 9 (i64.const 2))))"#),
-        format!(r#"(module (memory 1) (table 9000 funcref) {functions}
-            (func $run (export "run") (table.set (i32.const 77) (ref.func $run))) (elem declare func $run))"#),
+        format!(
+            r#"(module (memory 1) {globals} (func (export "run") (global.set 9 (i64.const 2))))"#
+        ),
+        format!(
+            r#"(module (memory 1) (table 9000 funcref) {functions}
+            (func $run (export "run") (table.set (i32.const 77) (ref.func $run))) (elem declare func $run))"#
+        ),
         format!(r#"(module (memory 1) {dropped} (func $run (export "run") {drops}))"#),
         r#"(module (memory 1 40) (func (export "run") (drop (memory.grow (i32.const 30)))
-            (memory.fill (i32.const 0) (i32.const 7) (i32.const 2000000))))"#.to_owned(),
+            (memory.fill (i32.const 0) (i32.const 7) (i32.const 2000000))))"#
+            .to_owned(),
     ] {
         opens(&callee, 3);
         let before = resident();
@@ -197,7 +202,12 @@ fn changing_module(rng: &mut impl Rng) -> String {
         }
     }
     for n in 0..globals {
-        let as_i64 = ["(i64.extend_i32_u ", "(i64.add (i64.const 0) ", "(i64.extend_i32_u (i32.reinterpret_f32 ", "(i64.reinterpret_f64 "];
+        let as_i64 = [
+            "(i64.extend_i32_u ",
+            "(i64.add (i64.const 0) ",
+            "(i64.extend_i32_u (i32.reinterpret_f32 ",
+            "(i64.reinterpret_f64 ",
+        ];
         let close = if n % 4 == 2 { "))" } else { ")" };
         text += &format!("(call $mix {}(global.get $g{n}){close})", as_i64[n % 4]);
     }
@@ -223,7 +233,8 @@ fn changing_module(rng: &mut impl Rng) -> String {
         "(table.fill $t (i32.const 1) (ref.func $two) (i32.const 3))".to_owned(),
         "(table.copy $t $t (i32.const 0) (i32.const 2) (i32.const 3))".to_owned(),
         "(drop (memory.grow (i32.const 3)))".to_owned(),
-        "(memory.fill (i32.const 0) (i32.const 255) (i32.shl (memory.size) (i32.const 16)))".to_owned(),
+        "(memory.fill (i32.const 0) (i32.const 255) (i32.shl (memory.size) (i32.const 16)))"
+            .to_owned(),
     ];
     for change in [
         "(drop (table.grow $t (ref.func $two) (i32.const 9)))",
@@ -235,8 +246,13 @@ fn changing_module(rng: &mut impl Rng) -> String {
             changes.push(change.to_owned());
         }
     }
-    let ending = ["", "unreachable", "(drop (i64.load (i32.const -8)))", "(memory.init $d (i32.const 0) (i32.const 0) (i32.const 41))",
-        "(table.init $t $e (i32.const 0) (i32.const 0) (i32.const 200))"];
+    let ending = [
+        "",
+        "unreachable",
+        "(drop (i64.load (i32.const -8)))",
+        "(memory.init $d (i32.const 0) (i32.const 0) (i32.const 41))",
+        "(table.init $t $e (i32.const 0) (i32.const 0) (i32.const 200))",
+    ];
     text + &changes.concat() + ending[rng.random_range(0..ending.len())] + "))"
 }
 
@@ -335,8 +351,7 @@ fn ten_thousand_modules_are_alive_at_once() {
         let mut alive: Vec<Live> = Vec::new();
         for session in &sessions {
             for _ in 0..1_000 {
-                let mut live =
-                    session.open(&namespace("waiting"), "run", 0, Grants::NONE).unwrap();
+                let mut live = session.open(&namespace("waiting"), "run", 0, Grants::NONE).unwrap();
                 let progress = live.resume(Vec::new()).unwrap();
                 assert_eq!(progress, Progress::Yielded(1_u64.to_le_bytes().to_vec()), "{engine}");
                 alive.push(live);

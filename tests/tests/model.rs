@@ -3,9 +3,9 @@
 //! that the rules ask for.
 
 use cotenant_gas::Schedule;
-use cotenant_host::artifact::MemoryArtifacts;
-use cotenant_host::deploy::Registry;
+use cotenant_host::deploy::ModuleSource;
 use cotenant_host::engine::EngineKind;
+use cotenant_host::registry::Registry;
 use cotenant_host::runtime::Status;
 use cotenant_host::view::StateView;
 use cotenant_host::{Call, FIRST_BALANCE, Host, Options};
@@ -14,6 +14,7 @@ use cotenant_submodules::model::{Program, for_each_program};
 use cotenant_submodules::{ModuleId, Namespace, SyncExecutionError};
 use cotenant_tests::programs::{Case, deploy, module_text, observe, strip};
 use cotenant_tests::seed::{cases, seed};
+use cotenant_tests::world::{Mixed, Source};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -46,10 +47,8 @@ impl Bench {
     }
 
     fn registries(schedule: &Arc<Schedule>) -> (Arc<Registry>, Arc<Registry>) {
-        let registry = |engines: &[EngineKind]| {
-            let artifacts = Box::new(MemoryArtifacts::default());
-            Arc::new(Registry::new(schedule.clone(), engines, artifacts))
-        };
+        let registry =
+            |engines: &[EngineKind]| Arc::new(Registry::in_memory(schedule.clone(), engines));
         (registry(&[EngineKind::Wasmi]), registry(&EngineKind::ALL))
     }
 
@@ -63,9 +62,19 @@ impl Bench {
         self.on_all += u32::from(on_all);
         let registry = if on_all { &self.all } else { &self.one };
         let account = Rc::new(deploy(registry, &case.program)?);
-        let mut first: Option<(EngineKind, String)> = None;
+        let mut first: Option<(String, String)> = None;
+        let mut sources: Vec<(String, EngineKind, Rc<dyn ModuleSource>)> = Vec::new();
         for engine in registry.engines() {
-            let gas = observe(&case, &self.schedule, registry, account.clone(), engine)?;
+            sources.push((engine.to_string(), engine, Rc::new(Source(registry.clone()))));
+        }
+        if on_all {
+            // Callers and callees on different tiers: a module that is not compiled yet, or gave up.
+            let mixed = Mixed { registry: registry.clone(), bit: self.on_all };
+            sources.push(("both at once".into(), EngineKind::Cranelift, Rc::new(mixed)));
+        }
+        for (engine, kind, source) in sources {
+            let gas = observe(&case, &self.schedule, source, account.clone(), kind)
+                .map_err(|error| format!("{engine}: {error}"))?;
             match &first {
                 Some((other, expected)) if *expected != gas => {
                     return Err(format!("gas on {engine}:\n{gas}\ngas on {other}:\n{expected}"));

@@ -3,14 +3,14 @@
 
 use cotenant_gas::Schedule;
 use cotenant_host::action::{Action, Permission};
-use cotenant_host::artifact::MemoryArtifacts;
-use cotenant_host::deploy::Registry;
 use cotenant_host::engine::EngineKind;
+use cotenant_host::registry::Registry;
 use cotenant_host::runtime::{InvalidTransaction, RuntimeError, Status, Transaction};
 use cotenant_host::{Call, Host, Options};
 use cotenant_submodules::model::privileges;
 use cotenant_submodules::{DeployMode, ModuleId, Visibility};
 use cotenant_tests::programs::{Case, deploy, observe};
+use cotenant_tests::world::Source;
 use near_crypto::{ED25519PublicKey, PublicKey};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -26,8 +26,7 @@ fn id(text: &str) -> ModuleId {
 #[test]
 fn every_kind_of_question_is_answered_as_the_model_says() {
     let schedule = Schedule::for_protocol(88).unwrap();
-    let artifacts = Box::new(MemoryArtifacts::default());
-    let registry = Arc::new(Registry::new(schedule.clone(), &EngineKind::ALL, artifacts));
+    let registry = Arc::new(Registry::in_memory(schedule.clone(), &EngineKind::ALL));
     let (mut program, methods) = privileges::account();
     methods[0].clone_into(&mut program.root_method);
     let mut case = Case::new(&program).expect("prices decide nothing here");
@@ -35,7 +34,8 @@ fn every_kind_of_question_is_answered_as_the_model_says() {
     for (at, method) in methods.iter().enumerate() {
         case.enter(method);
         let on = |engine| {
-            observe(&case, &schedule, &registry, account.clone(), engine)
+            let source = Rc::new(Source(registry.clone()));
+            observe(&case, &schedule, source, account.clone(), engine)
                 .unwrap_or_else(|error| panic!("{method}: {error}"))
         };
         let gas = on(EngineKind::Cranelift);

@@ -77,7 +77,11 @@ pub(crate) fn soak(
     let progress = progress(steps as u64, console);
     let (mut rows, mut trees, mut exit) = (Vec::new(), BTreeMap::new(), Exit::Fine);
     for engine in EngineKind::ALL {
-        let host = Host::in_memory(&Options { protocol: Some(protocol), engines: vec![engine] })?;
+        let host = Host::in_memory(&Options {
+            protocol: Some(protocol),
+            engines: vec![engine],
+            ..Options::default()
+        })?;
         for mode in Mode::ALL {
             progress.set_message(format!("{} on {engine}: compiling", mode.name()));
             let deployed = measure::deploy(&host, mode)?;

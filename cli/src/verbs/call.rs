@@ -25,9 +25,7 @@ pub(super) fn run(
 ) -> Result<Exit> {
     let args = verbs::input(target)?;
     let host = verbs::open(global, console)?;
-    if let Some(engine) = target.engine {
-        host.use_engine(engine);
-    }
+    verbs::choose_engine(&host, target, console)?;
     let named = [Some(&target.module.account), signer.as_ref()];
     verbs::announce(&host, named.into_iter().flatten(), console)?;
     let call = Call {
@@ -52,6 +50,7 @@ pub(super) fn run(
             console.block(failure);
         }
     }
+    verbs::linger(&host);
     Ok(failure.map_or(Exit::Fine, |failure| failure.exit))
 }
 

@@ -1,4 +1,4 @@
-//! `deploy ACCOUNT[:NAMESPACE] FILE`: a module, compiled for every engine.
+//! `deploy ACCOUNT[:NAMESPACE] FILE`: a module that can be called, and with `--wait` is compiled.
 
 use crate::args::Global;
 use crate::console::Console;
@@ -26,6 +26,7 @@ struct DeployReport {
     code_bytes: usize,
     gas_total: u64,
     engines: Vec<&'static str>,
+    reason: Option<String>,
     error: Option<Failure>,
 }
 
@@ -34,6 +35,7 @@ pub(super) fn run(
     file: &Path,
     private: bool,
     replace: Replace,
+    wait: bool,
     global: &Global,
     console: &Console,
 ) -> Result<Exit> {
@@ -56,6 +58,7 @@ pub(super) fn run(
         code_bytes: code.len(),
         gas_total: 0,
         engines: Vec::new(),
+        reason: None,
         error: None,
     };
     // Before the transaction, so that a rejection costs nothing, leaves nothing and names every rule.
@@ -72,6 +75,9 @@ pub(super) fn run(
     } else {
         let mode = DeployMode { visibility, replace };
         deploy(&host, id, mode, &code, &mut report, console)?;
+        if report.ok {
+            compile(&host, id, wait, &mut report, console)?;
+        }
     }
     let exit = report.error.as_ref().map_or(Exit::Fine, |failure| failure.exit);
     if console.json {
@@ -95,7 +101,7 @@ fn deploy(
     verbs::announce(host, [&id.account], console)?;
     let start = Instant::now();
     let outcome = host.deploy_as(id, mode, code)?;
-    console.note(format_args!("compiled and deployed in {} ms", start.elapsed().as_millis()));
+    console.note(format_args!("deployed in {} ms", start.elapsed().as_millis()));
     report.gas_total = outcome.gas_total();
     let root = outcome.root().ok_or_else(|| HostFault::Bug("the receipt did not run".into()))?;
     if let Status::Failure(failure) = &root.status {
@@ -107,7 +113,32 @@ fn deploy(
     let record = modules.get(&id.namespace).context("the deployed module is not there")?;
     report.ok = true;
     report.code_hash = Some(record.code_hash.to_string());
-    report.engines = EngineKind::ALL.map(EngineKind::name).to_vec();
+    Ok(())
+}
+
+/// Waits for the optimising compile if that is wanted, and says on which engines the module is ready.
+fn compile(
+    host: &Host,
+    id: &ModuleId,
+    wait: bool,
+    report: &mut DeployReport,
+    console: &Console,
+) -> Result<()> {
+    let modules = host.modules(&id.account)?;
+    let record = modules.get(&id.namespace).context("the deployed module is not there")?;
+    if wait {
+        let start = Instant::now();
+        match host.registry().compile(record, true)? {
+            Ok(()) => console.note(format_args!("compiled in {} ms", start.elapsed().as_millis())),
+            Err(reason) => console.note(format_args!("not compiled: {reason}")),
+        }
+    }
+    let status = host.registry().status(record);
+    report.engines = vec![EngineKind::Wasmi.name()];
+    if status.tier != EngineKind::Wasmi {
+        report.engines.insert(0, status.tier.name());
+    }
+    report.reason = status.reason;
     Ok(())
 }
 
@@ -122,6 +153,12 @@ fn table(report: &DeployReport) -> String {
         ("code hash", report.code_hash.clone().unwrap_or_default()),
         ("code", format!("{} bytes", report.code_bytes)),
         ("gas", tgas(report.gas_total)),
-        ("engines", report.engines.join(", ")),
+        (
+            "engines",
+            match &report.reason {
+                Some(reason) => format!("{} ({})", report.engines.join(", "), shown(reason)),
+                None => report.engines.join(", "),
+            },
+        ),
     ])
 }

@@ -1,6 +1,7 @@
 //! The verbs: what each does, and what it prints.
 
 mod abi;
+mod cache;
 mod call;
 mod check;
 mod contracts;
@@ -18,11 +19,16 @@ use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::text;
 use anyhow::Result;
+use cotenant_host::compile::{Compile, CompileLimits, Compiler};
+use cotenant_host::engine::EngineKind;
+use cotenant_host::registry::CacheLimits;
 use cotenant_host::{Host, Options};
+use cotenant_submodules::ModuleId;
 use near_account_id::AccountId;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::time::Duration;
 
 /// Bytes of the largest file that is read: many times the largest module NEAR takes.
 const FILE_BYTES_MAX: u64 = 64 << 20;
@@ -35,9 +41,11 @@ pub(crate) fn run(cli: Cli, console: &Console) -> Result<Exit> {
     let global = &cli.global;
     match cli.verb {
         Verb::Check { file } => check::run(&file, global, console),
-        Verb::Deploy { module, file, private, replace } => {
-            deploy::run(&module, &file, private, replace, global, console)
+        Verb::Deploy { module, file, private, replace, wait } => {
+            deploy::run(&module, &file, private, replace, wait, global, console)
         }
+        Verb::Cache { what } => cache::run(&what, global, console),
+        Verb::CompileWorker => compile_worker(),
         Verb::Modules { account } => modules::run(&account, global, console),
         Verb::Call { target, gas, deposit, signer } => {
             call::run(&target, gas, deposit, signer, global, console)
@@ -65,7 +73,18 @@ pub(crate) fn run(cli: Cli, console: &Console) -> Result<Exit> {
 
 /// The host of the home.
 fn open(global: &Global, console: &Console) -> Result<Host> {
-    let options = Options { protocol: global.protocol, ..Options::default() };
+    let options = Options {
+        protocol: global.protocol,
+        compile: Some(Compile::Background),
+        compiler: Compiler::Process {
+            // This binary, also when the file has been replaced since.
+            program: "/proc/self/exe".into(),
+            arguments: vec!["compile-worker".into()],
+            limits: CompileLimits::default(),
+        },
+        cache: CacheLimits { stored_bytes: global.cache_max, ..CacheLimits::default() },
+        ..Options::default()
+    };
     let host = Host::open(&global.home, &options)?;
     console.detail(format_args!(
         "home {}, protocol {}",
@@ -73,6 +92,52 @@ fn open(global: &Global, console: &Console) -> Result<Host> {
         host.runtime().schedule().protocol
     ));
     Ok(host)
+}
+
+/// What one process compiles before it ends is done for the next; it waits so long for what its calls brought about.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Gives the compiles that a call began a moment to end. What does not is begun again by the next process.
+fn linger(host: &Host) {
+    host.registry().settle(LINGER);
+}
+
+/// Compiles all modules of an account that are not compiled yet, or have failed; says which cannot be.
+fn compile_all(host: &Host, account: &AccountId, console: &Console) -> Result<()> {
+    for (namespace, record) in host.modules(account)? {
+        if let Err(reason) = host.registry().compile(&record, false)? {
+            let module = ModuleId { account: account.clone(), namespace };
+            console.note(format_args!("{module} runs on wasmi: {reason}"));
+        }
+    }
+    Ok(())
+}
+
+/// Chooses the engine of a call, and says so if the module is not ready on it.
+fn choose_engine(host: &Host, target: &Target, console: &Console) -> Result<()> {
+    if target.wait {
+        compile_all(host, &target.module.account, console)?;
+    }
+    let Some(engine) = target.engine else { return Ok(()) };
+    host.use_engine(engine);
+    let modules = host.modules(&target.module.account)?;
+    if let Some(record) = modules.get(&target.module.namespace) {
+        let status = host.registry().status(record);
+        if let (true, Some(reason)) = (engine != EngineKind::Wasmi, status.reason) {
+            console.note(format_args!("{} runs on {}: {reason}", target.module, status.tier));
+        }
+    }
+    Ok(())
+}
+
+/// The other side of the compiles of [`open`]: one module from stdin, its artifact to stdout.
+fn compile_worker() -> Result<Exit> {
+    let done = cotenant_host::compile::work();
+    if let Err(error) = &done {
+        // The host on the other side takes the last line for the reason.
+        eprintln!("{error}");
+    }
+    Ok(if done.is_ok() { Exit::Fine } else { Exit::Contract })
 }
 
 /// Says which of these accounts a command is about to create.

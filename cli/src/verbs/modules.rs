@@ -4,6 +4,7 @@ use crate::args::Global;
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::report::table;
+use crate::text::shown;
 use crate::verbs;
 use anyhow::{Context, Result};
 use cotenant_host::{Host, view::ModuleRecord};
@@ -25,6 +26,8 @@ struct ModuleReport {
     code_hash: String,
     code_bytes: u64,
     requires: Vec<&'static str>,
+    engine: &'static str,
+    reason: Option<String>,
 }
 
 pub(super) fn run(account: &AccountId, global: &Global, console: &Console) -> Result<Exit> {
@@ -36,12 +39,15 @@ pub(super) fn run(account: &AccountId, global: &Global, console: &Console) -> Re
     }
     let mut modules = Vec::new();
     for (namespace, record) in host.modules(account)? {
+        let status = host.registry().status(&record);
         modules.push(ModuleReport {
             namespace: namespace.to_string(),
             visibility: record.visibility.to_string(),
             code_hash: record.code_hash.to_string(),
             code_bytes: record.code_bytes,
             requires: requirements(&host, &record)?,
+            engine: status.tier.name(),
+            reason: status.reason,
         });
     }
     let report = ModulesReport { account: account.to_string(), modules };
@@ -53,7 +59,7 @@ pub(super) fn run(account: &AccountId, global: &Global, console: &Console) -> Re
         console.note(format_args!("{account} has no modules"));
         return Ok(Exit::Fine);
     }
-    let mut rows = table(&["namespace", "kind", "requires", "bytes", "code hash"], &[3]);
+    let mut rows = table(&["namespace", "kind", "requires", "bytes", "code hash", "engine"], &[3]);
     for module in report.modules {
         let namespace =
             if module.namespace.is_empty() { "(default)".into() } else { module.namespace };
@@ -63,6 +69,10 @@ pub(super) fn run(account: &AccountId, global: &Global, console: &Console) -> Re
             module.requires.join(", "),
             module.code_bytes.to_string(),
             module.code_hash,
+            match module.reason {
+                Some(reason) => format!("{} ({})", module.engine, shown(&reason)),
+                None => module.engine.to_owned(),
+            },
         ]);
     }
     console.data(rows)?;

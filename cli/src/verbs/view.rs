@@ -13,9 +13,7 @@ use std::time::Instant;
 pub(super) fn run(target: &Target, global: &Global, console: &Console) -> Result<Exit> {
     let args = verbs::input(target)?;
     let host = verbs::open(global, console)?;
-    if let Some(engine) = target.engine {
-        host.use_engine(engine);
-    }
+    verbs::choose_engine(&host, target, console)?;
     let start = Instant::now();
     let execution = host.view(&target.module, &target.method, &args)?;
     console.detail(format_args!("ran in {} us", start.elapsed().as_micros()));
@@ -40,6 +38,7 @@ pub(super) fn run(target: &Target, global: &Global, console: &Console) -> Result
             console.block(failure);
         }
     }
+    verbs::linger(&host);
     Ok(failure.map_or(Exit::Fine, |failure| failure.exit))
 }
 

@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 mod bad_input;
 mod bench_evm;
+mod cache;
 mod evm;
 mod first_hour;
 mod verbs;

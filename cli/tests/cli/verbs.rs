@@ -115,7 +115,15 @@ fn reports_have_the_documented_fields() {
     let private = &modules["modules"][1];
     assert_eq!(
         keys(private),
-        sorted(["namespace", "visibility", "code_hash", "code_bytes", "requires"])
+        sorted([
+            "namespace",
+            "visibility",
+            "code_hash",
+            "code_bytes",
+            "requires",
+            "engine",
+            "reason"
+        ])
     );
     assert_eq!(
         (&private["namespace"], &private["requires"]),
@@ -141,10 +149,12 @@ fn a_deploy_reports_what_it_did() {
         "code_bytes",
         "gas_total",
         "engines",
+        "reason",
         "error",
     ];
     assert_eq!(keys(&report), sorted(expected));
-    assert_eq!(report["engines"], serde_json::json!(ENGINES));
+    assert_eq!(report["engines"], serde_json::json!(["wasmi"]));
+    assert_eq!(report["reason"], "not called yet");
     assert_eq!(report["error"], Value::Null);
     let (_, modules) = folder.json(&["modules", "a.near"]);
     assert_eq!(modules["modules"][0]["requires"], serde_json::json!(["crypto"]));

@@ -5,10 +5,10 @@
 
 use cotenant_gas::{Schedule, SyncCosts, UnknownProtocol};
 use cotenant_host::HostFault;
-use cotenant_host::artifact::{Artifact, ArtifactKey, ArtifactStore};
-use cotenant_host::deploy::{Code, DeployError, ModuleSource, Registry};
+use cotenant_host::deploy::{Code, DeployError, ModuleSource};
 use cotenant_host::engine::EngineKind;
 use cotenant_host::exec::{CallContext, Rules, Session};
+use cotenant_host::registry::Registry;
 use cotenant_host::view::{ModuleRecord, StateView};
 use cotenant_submodules::{Capability, Grants, Namespace, Visibility};
 use evm_to_wasm::{Fork, Keccak, Options, Report};
@@ -112,19 +112,6 @@ struct Kept {
     by_namespace: HashMap<Namespace, ModuleRecord>,
     loaded: HashMap<CryptoHash, Arc<Code>>,
     errors: Vec<String>,
-}
-
-/// Nothing is kept: a module is loaded from what its compiler just made.
-struct NoArtifacts;
-
-impl ArtifactStore for NoArtifacts {
-    fn put(&self, _: &ArtifactKey, _: &Artifact) -> Result<(), HostFault> {
-        Ok(())
-    }
-
-    fn artifact(&self, _: &ArtifactKey) -> Result<Option<Artifact>, HostFault> {
-        Ok(None)
-    }
 }
 
 /// Lengths of messages are the EVM's business here: what it has the gas for may be sent, output of many megabytes too.
@@ -281,11 +268,12 @@ impl Modules {
             DeployError::Host(fault) => ModuleError::Host(fault),
             error => ModuleError::Refused { code_hash, reason: error.to_string() },
         })?;
-        // An engine that cannot take it is no fault of the host's (`Registry::deploy`).
-        let loaded = kept
-            .registry
-            .code(&record, self.options.engine)
-            .map_err(|fault| ModuleError::Refused { code_hash, reason: fault.to_string() })?;
+        let loaded = kept.registry.code(&record, self.options.engine)?;
+        if loaded.engine != self.options.engine {
+            // The outcome would be the same, but what is measured and compared here is the engine.
+            let reason = kept.registry.status(&record).reason.unwrap_or_default();
+            return Err(ModuleError::Refused { code_hash, reason });
+        }
         let native_compile_nanos = nanos(start);
         let name = format!("m{}", kept.by_namespace.len());
         let namespace = Namespace::from_bytes(name.as_bytes())
@@ -363,7 +351,7 @@ impl Kept {
 
     fn new(schedule: Arc<Schedule>, engine: EngineKind) -> Self {
         Self {
-            registry: Registry::new(schedule, &[engine], Box::new(NoArtifacts)),
+            registry: Registry::in_memory(schedule, &[engine]),
             by_code: HashMap::new(),
             by_namespace: HashMap::new(),
             loaded: HashMap::new(),

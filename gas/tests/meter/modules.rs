@@ -3,7 +3,7 @@
 
 use cotenant_gas::{
     DataSegment, FunctionImport, MemoryPolicy, MeterError, MeterOptions, MeteredModule, Schedule,
-    export,
+    export, with_imported_memory,
 };
 use near_parameters::vm::Config;
 use proptest::prelude::*;
@@ -100,7 +100,7 @@ fn the_meters_come_first_among_the_imports_and_the_modules_own_follow() {
 fn a_memory_that_is_imported_is_the_last_import_and_nothing_else_changes() {
     for (name, text) in CORPUS {
         let module = private(text).expect(name);
-        let imported = module.with_imported_memory().expect(name);
+        let imported = with_imported_memory(&module.code).expect(name);
         assert_valid(&imported, true);
         assert_eq!(exports(&imported), exports(&module.code), "{name}");
         let imports = |code: &[u8]| {
@@ -118,7 +118,7 @@ fn a_memory_that_is_imported_is_the_last_import_and_nothing_else_changes() {
     }
     let no_memory =
         MeteredModule { code: b"\0asm\x01\0\0\0".to_vec(), ..private("(module)").unwrap() };
-    assert!(no_memory.with_imported_memory().is_err());
+    assert!(with_imported_memory(&no_memory.code).is_err());
 }
 
 #[test]

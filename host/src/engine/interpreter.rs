@@ -12,13 +12,14 @@ use super::{
     ModuleFacts, PAGE_BYTES, PooledInstance, Trap, Unwind, pool,
 };
 use crate::HostFault;
-use cotenant_gas::{MeteredModule, export};
+use crate::artifact::AuthenticArtifact;
+use cotenant_gas::{export, with_imported_memory};
 use cotenant_submodules::table::{HostFunctionId, Width};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use wasmi::{
-    Caller, Config, Error, Extern, ExternType, Func, Global, Memory, MemoryType, Mutability, Ref, Store,
-    Table, TrapCode, TypedFunc, Val,
+    Caller, CompilationMode, Config, Error, Extern, ExternType, Func, Global, Memory, MemoryType,
+    Mutability, Ref, Store, Table, TrapCode, TypedFunc, Val,
 };
 
 /// wasmi's own limits on its stack; the metered stack limit (at least 64 bytes a frame) trips far below.
@@ -30,7 +31,7 @@ const STACKS_IDLE_MAX: usize = 64;
 
 /// The interpreter.
 pub struct InterpreterEngine {
-    engine: wasmi::Engine,
+    config: Config,
 }
 
 impl Default for InterpreterEngine {
@@ -49,7 +50,43 @@ impl InterpreterEngine {
             .set_max_stack_height(STACK_HEIGHT_MAX)
             .set_max_cached_stacks(STACKS_IDLE_MAX)
             .ignore_custom_sections(true);
-        Self { engine: wasmi::Engine::new(&config) }
+        Self { config }
+    }
+
+    /// Loads a metered module and translates all of it, so that nothing of it can fail to be translated later.
+    ///
+    /// # Errors
+    /// What cannot be translated.
+    pub(crate) fn load_eagerly(
+        &self,
+        artifact: &AuthenticArtifact,
+        facts: Arc<ModuleFacts>,
+    ) -> Result<Arc<dyn Module>, String> {
+        self.load_as(CompilationMode::Eager, artifact, facts)
+    }
+
+    /// Every module has an engine of its own: an engine frees nothing of what it translated before it goes.
+    fn load_as(
+        &self,
+        mode: CompilationMode,
+        artifact: &AuthenticArtifact,
+        facts: Arc<ModuleFacts>,
+    ) -> Result<Arc<dyn Module>, String> {
+        let code = with_imported_memory(artifact.code()).map_err(|error| error.to_string())?;
+        let engine = wasmi::Engine::new(self.config.clone().compilation_mode(mode));
+        let module = wasmi::Module::new(&engine, &code).map_err(|error| error.to_string())?;
+        let memory = module.imports().find_map(|import| match import.ty() {
+            ExternType::Memory(ty) => Some(*ty),
+            _ => None,
+        });
+        Ok(Arc::new(InterpretedModule {
+            id: pool::new_id(),
+            loaded: Arc::new(()),
+            engine,
+            module,
+            memory: memory.ok_or_else(|| "a module without memory".to_owned())?,
+            facts,
+        }))
     }
 }
 
@@ -62,28 +99,12 @@ impl Engine for InterpreterEngine {
         "wasmi 2.0.0, memory imported".to_owned()
     }
 
-    fn compile(&self, module: &MeteredModule) -> Result<Vec<u8>, String> {
-        let code = module.with_imported_memory().map_err(|error| error.to_string())?;
-        wasmi::Module::new(&self.engine, &code).map_err(|error| error.to_string())?;
-        Ok(code)
-    }
-
-    fn load(&self, artifact: &[u8], facts: Arc<ModuleFacts>) -> Result<Arc<dyn Module>, HostFault> {
-        let fault = |error: Error| HostFault::Artifact(error.to_string());
-        let module = wasmi::Module::new(&self.engine, artifact).map_err(fault)?;
-        let memory = module.imports().find_map(|import| match import.ty() {
-            ExternType::Memory(ty) => Some(*ty),
-            _ => None,
-        });
-        let no_memory = || HostFault::Artifact("a module without memory".into());
-        Ok(Arc::new(InterpretedModule {
-            id: pool::new_id(),
-            loaded: Arc::new(()),
-            engine: self.engine.clone(),
-            module,
-            memory: memory.ok_or_else(no_memory)?,
-            facts,
-        }))
+    fn load(
+        &self,
+        artifact: &AuthenticArtifact,
+        facts: Arc<ModuleFacts>,
+    ) -> Result<Arc<dyn Module>, HostFault> {
+        self.load_as(CompilationMode::LazyTranslation, artifact, facts).map_err(HostFault::Artifact)
     }
 }
 

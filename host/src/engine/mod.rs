@@ -80,12 +80,14 @@ mod template;
 pub use arena::{ArenaUse, arena_use};
 pub use interpreter::InterpreterEngine;
 pub use native::NativeEngine;
+pub(crate) use native::{compile_native, native_fingerprint};
 pub use pool::PooledInstance;
 pub use signal::bracket;
 pub(crate) use signal::outermost;
 
 use crate::HostFault;
-use cotenant_gas::{InstanceShape, MeteredModule};
+use crate::artifact::AuthenticArtifact;
+use cotenant_gas::InstanceShape;
 use cotenant_submodules::table::HostFunctionId;
 use std::fmt;
 use std::str::FromStr;
@@ -313,7 +315,7 @@ pub trait Module: Send + Sync {
     fn instance(&self) -> Result<Result<PooledInstance, Trap>, EngineError>;
 }
 
-/// Compiles metered modules and loads what it compiled.
+/// Loads what was compiled for it.
 pub trait Engine: Send + Sync {
     /// Which engine this is.
     fn kind(&self) -> EngineKind;
@@ -321,17 +323,15 @@ pub trait Engine: Send + Sync {
     /// Everything of the engine that could change a compiled artifact: name, version, target, CPU features.
     fn fingerprint(&self) -> String;
 
-    /// Compiles a metered module.
+    /// Loads an artifact.
     ///
     /// # Errors
-    /// Why the compiler refuses it.
-    fn compile(&self, module: &MeteredModule) -> Result<Vec<u8>, String>;
-
-    /// Loads an artifact that this engine compiled from this very module and that was authenticated since.
-    ///
-    /// # Errors
-    /// When the bytes are no artifact of this engine.
-    fn load(&self, artifact: &[u8], facts: Arc<ModuleFacts>) -> Result<Arc<dyn Module>, HostFault>;
+    /// The bytes are no artifact of this engine, or the machine has no room for them.
+    fn load(
+        &self,
+        artifact: &AuthenticArtifact,
+        facts: Arc<ModuleFacts>,
+    ) -> Result<Arc<dyn Module>, HostFault>;
 }
 
 /// What an engine has to know of a metered module besides its code.
@@ -381,7 +381,10 @@ impl Shape {
     /// Bytes of a native instance besides what a reset copies: 72 for each function (its reference and its address), 48 for
     /// each global, 8 for each item of a segment.
     fn native_bytes(&self) -> usize {
-        2_048 + 72 * self.functions as usize + 48 * self.globals as usize + 8 * self.segment_items as usize
+        2_048
+            + 72 * self.functions as usize
+            + 48 * self.globals as usize
+            + 8 * self.segment_items as usize
     }
 
     /// Bytes of an interpreted instance besides its memory: about 100 for each function, 80 for each global, 96 for each export

@@ -18,9 +18,11 @@ use super::{
     ModuleFacts, PooledInstance, Trap, Unwind, pool, signal,
 };
 use crate::HostFault;
-use cotenant_gas::{MeteredModule, export};
+use crate::artifact::AuthenticArtifact;
+use cotenant_gas::export;
 use cotenant_submodules::table::{HostFunctionId, Width};
 use std::cell::UnsafeCell;
+use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -37,63 +39,79 @@ const CONFIG: VMConfig = VMConfig { wasm_stack_size: Some(WASM_STACK_BYTES) };
 /// Methods that an instance remembers the code of; others are looked up at each call.
 const METHODS_MAX: usize = 8;
 
-/// wasmer with one of its compilers.
+/// Counts up with every change of the compiler's options.
+const COMPILER_OPTIONS: u32 = 1;
+
+/// wasmer with cranelift.
 pub struct NativeEngine {
-    kind: EngineKind,
-    engine: wasmer::Engine,
+    fingerprint: String,
 }
 
 impl NativeEngine {
-    /// The engine of a kind; `None` for the interpreter's.
-    pub fn new(kind: EngineKind) -> Option<Self> {
+    /// A new one.
+    pub(crate) fn new() -> Self {
         signal::install();
-        let mut features = Features::default();
-        features.bulk_memory(true).reference_types(true).multi_value(true);
-        let builder = match kind {
-            EngineKind::Cranelift => {
-                features.wide_arithmetic(true);
-                let mut compiler = Cranelift::default();
-                compiler.canonicalize_nans(true);
-                // For `perf`: where each function of a guest is, in /tmp/perf-PID.map.
-                if std::env::var_os("COTENANT_PERF_MAP").is_some() {
-                    wasmer::sys::CompilerConfig::enable_perfmap(&mut compiler);
-                }
-                EngineBuilder::new(compiler)
-            }
-            EngineKind::Wasmi => return None,
-        };
-        let engine = builder.set_features(Some(features)).engine().into();
-        Some(Self { kind, engine })
+        Self { fingerprint: native_fingerprint() }
     }
+}
+
+/// How modules are compiled. It is part of the fingerprint by wasmer's version and the target alone: whoever changes the
+/// compiler's options here counts up `COMPILER_OPTIONS`.
+fn builder(threads: Option<NonZero<usize>>) -> EngineBuilder {
+    let mut features = Features::default();
+    features.bulk_memory(true).reference_types(true).multi_value(true).wide_arithmetic(true);
+    let mut compiler = Cranelift::default();
+    compiler.canonicalize_nans(true);
+    if let Some(threads) = threads {
+        compiler.num_threads(threads);
+    }
+    // For `perf`: where each function of a guest is, in /tmp/perf-PID.map.
+    if std::env::var_os("COTENANT_PERF_MAP").is_some() {
+        wasmer::sys::CompilerConfig::enable_perfmap(&mut compiler);
+    }
+    EngineBuilder::new(compiler).set_features(Some(features))
+}
+
+/// Returns the fingerprint of [`NativeEngine`]: everything that could change what the compiler makes.
+pub(crate) fn native_fingerprint() -> String {
+    let engine: wasmer::Engine = builder(None).engine().into();
+    let target = engine.target();
+    let features = target.cpu_features().iter().collect::<Vec<_>>();
+    let triple = target.triple();
+    format!("wasmer 7.4.2 cranelift options {COMPILER_OPTIONS} {triple} {features:?}")
+}
+
+/// Compiles a metered module on this thread. The engine that does it goes with its result: it would keep the code mapped.
+///
+/// # Errors
+/// Why the compiler refuses it.
+pub(crate) fn compile_native(metered: &[u8]) -> Result<Vec<u8>, String> {
+    let engine: wasmer::Engine = builder(Some(NonZero::<usize>::MIN)).engine().into();
+    let module = wasmer::Module::from_binary(&engine, metered).map_err(|e| e.to_string())?;
+    module.serialize().map(|bytes| bytes.to_vec()).map_err(|e| e.to_string())
 }
 
 impl Engine for NativeEngine {
     fn kind(&self) -> EngineKind {
-        self.kind
+        EngineKind::Cranelift
     }
 
     fn fingerprint(&self) -> String {
-        let target = self.engine.target();
-        format!(
-            "wasmer 7.4.2 {} {} {:?}",
-            self.kind,
-            target.triple(),
-            target.cpu_features().iter().collect::<Vec<_>>()
-        )
+        self.fingerprint.clone()
     }
 
-    fn compile(&self, module: &MeteredModule) -> Result<Vec<u8>, String> {
-        let module =
-            wasmer::Module::from_binary(&self.engine, &module.code).map_err(|e| e.to_string())?;
-        module.serialize().map(|bytes| bytes.to_vec()).map_err(|e| e.to_string())
-    }
-
-    fn load(&self, artifact: &[u8], facts: Arc<ModuleFacts>) -> Result<Arc<dyn Module>, HostFault> {
-        // SAFETY: the caller authenticated the artifact and matched its key, which has everything that could
-        // change it, so these are bytes that `compile` of this very engine wrote.
-        let module = unsafe { wasmer::Module::deserialize(&self.engine, artifact) }
+    fn load(
+        &self,
+        artifact: &AuthenticArtifact,
+        facts: Arc<ModuleFacts>,
+    ) -> Result<Arc<dyn Module>, HostFault> {
+        // An engine keeps the code that it loaded mapped until it goes: each module has its own.
+        let engine: wasmer::Engine = builder(None).engine().into();
+        // SAFETY: an authentic artifact was compiled by this process, or its tag and its key fit: the key has everything
+        // that could change it, so these are bytes that `compile_native` of this very engine wrote.
+        let module = unsafe { wasmer::Module::deserialize(&engine, artifact.code()) }
             .map_err(|error| HostFault::Artifact(error.to_string()))?;
-        let code = LoadedCode { module, _engine: self.engine.clone() };
+        let code = LoadedCode { module, _engine: engine };
         let imports = link(&code, &facts)?;
         Ok(Arc::new(NativeModule {
             id: pool::new_id(),
@@ -165,7 +183,8 @@ fn link(code: &LoadedCode, facts: &ModuleFacts) -> Result<Vec<Import>, HostFault
         (vec![Type::I64], gas_exhausted as *const (), no_call as Call),
         (vec![], stack_exhausted as *const (), no_call as Call),
     ];
-    let internal = internal.map(|(params, body, call)| (None, FunctionType::new(params, []), body, call));
+    let internal =
+        internal.map(|(params, body, call)| (None, FunctionType::new(params, []), body, call));
     let mut wanted = Vec::from(internal);
     for id in &facts.imports {
         let row = id.row();

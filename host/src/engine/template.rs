@@ -147,7 +147,6 @@ impl Dropped {
     }
 }
 
-
 /// Lets the code of an instance call our functions where it drops segments or reads from them.
 ///
 /// # Safety

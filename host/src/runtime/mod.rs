@@ -38,6 +38,7 @@ pub use transaction::{InvalidTransaction, RuntimeError, Transaction};
 pub use validate::InvalidAction;
 
 use crate::HostFault;
+use crate::action::{Action, Code};
 use crate::exec::{CallContext, Execution};
 use crate::state::{self, Account, Head, Store, WorkingState};
 use crate::view::StateView;
@@ -92,6 +93,12 @@ pub trait Deployer {
         code: &[u8],
         visibility: Visibility,
     ) -> Result<Result<(), DeployRejection>, HostFault>;
+
+    /// Does ahead of time what [`Deployer::deploy`] would do with this code while the chain waits. Nobody waits here, and
+    /// nothing comes of it but that.
+    fn prepare(&self, code: &[u8], visibility: Visibility) {
+        let _ = (code, visibility);
+    }
 }
 
 /// What a runtime needs behind it: anything that runs calls and takes code.
@@ -116,6 +123,10 @@ impl<T: Deployer + ?Sized> Deployer for Arc<T> {
         visibility: Visibility,
     ) -> Result<Result<(), DeployRejection>, HostFault> {
         (**self).deploy(code, visibility)
+    }
+
+    fn prepare(&self, code: &[u8], visibility: Visibility) {
+        (**self).prepare(code, visibility);
     }
 }
 
@@ -224,6 +235,7 @@ impl<M: Machine> Runtime<M> {
     /// # Errors
     /// It is not valid, and nothing has changed; or the host failed, and what was committed stays.
     pub fn execute(&self, transaction: &Transaction) -> Result<TransactionOutcome, RuntimeError> {
+        self.prepare(transaction)?;
         let _writer = self.write();
         let mut ran = self.run_queue()?;
         let mut state = self.state()?;
@@ -243,6 +255,35 @@ impl<M: Machine> Runtime<M> {
             receipts,
             others,
         })
+    }
+
+    /// Prepares the code that a transaction deploys before it waits for the chain and the chain for it, if its signer could
+    /// pay for it now: whether the transaction is valid is decided again where it is made a receipt.
+    fn prepare(&self, transaction: &Transaction) -> Result<(), HostFault> {
+        let deploys = transaction.actions.iter().filter_map(|action| match action {
+            Action::DeployModule { mode, code, .. } => Some((mode.visibility, code)),
+            _ => None,
+        });
+        let mut deploys = deploys.peekable();
+        if deploys.peek().is_none() {
+            return Ok(());
+        }
+        let mut state = self.state()?;
+        let block = Block::at(state.head()?.height + 1);
+        if transaction::convert(&self.schedule, &mut state, block, transaction).is_err() {
+            return Ok(());
+        }
+        for (visibility, code) in deploys {
+            match code {
+                Code::Bytes(code) => self.machine.prepare(code, visibility),
+                Code::Hash(hash) => {
+                    if let Some(code) = self.state()?.code(hash)? {
+                        self.machine.prepare(&code, visibility);
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Lets blocks pass, and runs what their passing brings: yields whose time is over. A few more pass when

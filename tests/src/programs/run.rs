@@ -2,12 +2,13 @@
 //! model's words.
 
 use super::{Case, check_gas, module_text, strip};
-use crate::world::{Account, Source, call_context};
+use crate::world::{Account, call_context};
 use cotenant_gas::Schedule;
 use cotenant_host::action::{Action, PendingReceipt};
-use cotenant_host::deploy::Registry;
+use cotenant_host::deploy::ModuleSource;
 use cotenant_host::engine::EngineKind;
 use cotenant_host::exec::{self, CallContext, Execution, Rules};
+use cotenant_host::registry::Registry;
 use cotenant_submodules::calls::Ending;
 use cotenant_submodules::model::{Outcome, Program, Receipt, Storage};
 use near_vm_runner::logic::types::ReturnData;
@@ -30,21 +31,20 @@ pub fn deploy(registry: &Registry, program: &Program) -> Result<Account, String>
     Ok(account)
 }
 
-/// Runs the program of a case on an engine; gives what must be equal on every engine.
+/// Runs the program of a case on an engine, or on those that `source` chooses; gives what must be equal on every engine.
 ///
 /// # Errors
 /// Where the host differs from the model, or gas from its rules.
 pub fn observe(
     case: &Case,
     schedule: &Arc<Schedule>,
-    registry: &Arc<Registry>,
+    source: Rc<dyn ModuleSource>,
     account: Rc<Account>,
     engine: EngineKind,
 ) -> Result<String, String> {
     let program = &case.program;
     let mut rules = Rules::new(schedule.clone());
     rules.limits = program.limits;
-    let source = Rc::new(Source(registry.clone()));
     let execution = exec::execute(&Arc::new(rules), account, source, engine, context(program))
         .map_err(|fault| format!("{engine}: host fault: {fault}"))?;
     let gas =
