@@ -220,6 +220,11 @@ fn changing_module(rng: &mut impl Rng) -> String {
         (loop $next (call $mix (i64.load (local.get $n)))
           (local.set $n (i32.add (local.get $n) (i32.const 1016)))
           (br_if $next (i32.lt_u (local.get $n) (i32.const {}))))
+        (local.set $n (i32.shl (memory.size) (i32.const 16)))
+        (drop (memory.grow (i32.const 2)))
+        (loop $next (call $mix (i64.load (local.get $n)))
+          (local.set $n (i32.add (local.get $n) (i32.const 1016)))
+          (br_if $next (i32.lt_u (local.get $n) (i32.sub (i32.shl (memory.size) (i32.const 16)) (i32.const 8)))))
         (i64.store (i32.const 0) (global.get $digest)) (call $return (i64.const 8) (i64.const 0))"#,
         pages * 65_536 - 1_024,
     );

@@ -526,7 +526,8 @@ impl Instance for NativeInstance {
         let Self { link, template, objects, facts, .. } = self;
         let Some((memory, _)) = &mut link.parts else { return false };
         link.dropped.reset();
-        template.restore(objects) && memory.reset(&facts.data, keep_warm)
+        // The memory first: how long it has become is part of what is restored.
+        memory.reset(&facts.data, keep_warm) && template.restore(objects)
     }
 
     fn idle_bytes(&self) -> usize {
