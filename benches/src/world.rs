@@ -77,10 +77,6 @@ impl StateView for View {
         Ok(self.modules.get(namespace).cloned())
     }
 
-    fn yield_pending(&self, _: &AccountId, _: &CryptoHash) -> Result<bool, HostFault> {
-        Ok(false)
-    }
-
     fn yield_exists(&self, _: &AccountId, _: &CryptoHash) -> Result<bool, HostFault> {
         Ok(false)
     }

@@ -8,6 +8,7 @@ use cotenant_host::engine::EngineKind;
 use cotenant_submodules::{ModuleId, Replace};
 use near_account_id::AccountId;
 use near_gas::NearGas;
+use near_primitives_core::hash::CryptoHash;
 use near_token::NearToken;
 use std::path::PathBuf;
 
@@ -126,6 +127,17 @@ pub(crate) enum Verb {
     /// Compile one module for a host that started this process
     #[command(hide = true)]
     CompileWorker,
+    /// The state of the home: check all of it, run the receipt of a fault again
+    State {
+        #[command(subcommand)]
+        what: StateVerb,
+    },
+    /// Run a receipt of the queue and let nothing come of it, under limits: for the child of a host
+    #[command(hide = true)]
+    Rehearse {
+        /// Its id
+        receipt: CryptoHash,
+    },
     /// Measure
     Bench {
         #[command(subcommand)]
@@ -162,6 +174,23 @@ pub(crate) struct CacheModules {
     /// Modules: `alice.near`, or `alice.near:swap` for a namespace
     #[arg(value_name = "ACCOUNT[:NAMESPACE]", required = true)]
     pub(crate) modules: Vec<ModuleId>,
+}
+
+/// What to do with the state of the home.
+#[derive(Debug, Subcommand)]
+pub(crate) enum StateVerb {
+    /// Read everything and check it: pages, records, code
+    #[command(after_long_help = SCRUB_JSON)]
+    Scrub,
+    /// Run the receipt of a fault again, on what it read then
+    #[command(after_long_help = REPRODUCE_JSON)]
+    Reproduce {
+        /// A file of the home's folder `faults`
+        file: PathBuf,
+        /// cranelift or wasmi
+        #[arg(long, value_parser = engine, default_value_t = EngineKind::Cranelift)]
+        engine: EngineKind,
+    },
 }
 
 /// What to measure.
@@ -360,6 +389,15 @@ const VIEW_JSON: &str = "\
 The account has to exist. The gas limit is the protocol's.
 --json: {\"ok\",\"result_base64\",\"abort\":null|{\"code\",\"message\",\"module\"},\"gas_vm\",\"logs\":[..],\"tree\":{..}}
 with a tree as of `call`.";
+
+const SCRUB_JSON: &str = "\
+Exits with 4 at the first damage, which names the file, the rule, the place and all pages that differ.
+--json: {\"pages\",\"bytes\",\"records\":{kind:number}}
+A kind is the first byte of a key, as `host/src/state/keys.rs` lists them.";
+
+const REPRODUCE_JSON: &str = "\
+Exits with 4 if the fault happens again. The home is not opened.
+--json: {\"receipt\",\"height\",\"protocol\",\"version\",\"fault\",\"again\":null|text,\"status\":null|text}";
 
 const ABI_JSON: &str = "\
 --json: {\"functions\":[{\"name\",\"params\":[{\"name\",\"type\"}],\"result\":null|type,\"provider\":\"near\"|\"cotenant\",

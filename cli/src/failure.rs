@@ -133,14 +133,21 @@ impl Failure {
 
     fn of_open(error: &OpenError) -> Self {
         let exit = match error {
-            OpenError::Damaged { .. } => Exit::Internal,
+            OpenError::Fault(fault) => return Self::of_fault(fault),
+            OpenError::Damaged(_) => Exit::Internal,
             _ => Exit::Usage,
         };
         Self::new(exit, &variant(error), error.to_string())
     }
 
     fn of_fault(fault: &HostFault) -> Self {
-        Self::new(Exit::Internal, "HostFault", fault.to_string())
+        let code = match fault {
+            HostFault::Disk(fault) if fault.is_damage() => "Damaged",
+            HostFault::Disk(_) => "Disk",
+            HostFault::Machine(_) => "Machine",
+            _ => "HostFault",
+        };
+        Self::new(Exit::Internal, code, fault.to_string())
     }
 }
 

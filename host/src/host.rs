@@ -3,13 +3,16 @@
 use crate::HostFault;
 use crate::action::{Action, Code};
 use crate::artifact::DiskArtifacts;
+use crate::child::Ended;
 use crate::compile::{Compile, Compiler};
 use crate::deploy::{DeployError, ModuleSource};
 use crate::engine::EngineKind;
 use crate::exec::{self, CallContext, Execution, Rules};
+use crate::marks::Marks;
 use crate::registry::{CacheLimits, CodeSource, Registry, RegistryOptions};
 use crate::runtime::{
-    DeployRejection, Deployer, Executor, Runtime, RuntimeError, Transaction, TransactionOutcome,
+    DeployRejection, Deployer, Executor, FaultReport, NoWatch, ReceiptOutcome, Runtime,
+    RuntimeError, Transaction, TransactionOutcome, Watch,
 };
 use crate::state::{DiskStore, MemoryStore, OpenError, Store, WorkingState, keys};
 use crate::view::{ModuleRecord, StateView};
@@ -18,7 +21,7 @@ use cotenant_submodules::{DeployMode, ModuleId, Namespace, Replace, Visibility};
 use near_account_id::AccountId;
 use near_primitives_core::hash::CryptoHash;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -41,6 +44,9 @@ pub struct Options {
     pub compiler: Compiler,
     /// How much compiled code is kept.
     pub cache: CacheLimits,
+    /// The `cotenant` program, which rehearses a receipt that killed two processes in a child. Without it such a
+    /// receipt is run in this process, on the interpreter, each time.
+    pub rehearsal: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -51,6 +57,7 @@ impl Default for Options {
             compile: None,
             compiler: Compiler::InProcess,
             cache: CacheLimits::default(),
+            rehearsal: None,
         }
     }
 }
@@ -185,6 +192,16 @@ impl Executor for Machine {
         let modules = Rc::new(Source { registry: self.registry.clone(), account });
         exec::execute(&self.rules, state, modules, self.engine(), context)
     }
+
+    fn execute_interpreted(
+        &self,
+        state: Rc<dyn StateView>,
+        context: CallContext,
+    ) -> Result<Execution, HostFault> {
+        let account = Some(context.account.clone());
+        let modules = Rc::new(Source { registry: self.registry.clone(), account });
+        exec::execute(&self.rules, state, modules, EngineKind::Wasmi, context)
+    }
 }
 
 impl Deployer for Machine {
@@ -236,7 +253,7 @@ impl Host {
         let store = Arc::new(MemoryStore::new(schedule.protocol)?);
         let codes = Box::new(StateCodes(store.clone()));
         let registry = Registry::of_state(schedule.clone(), options.registry(Compile::Wait), codes);
-        Self::with(store, schedule, options, registry)
+        Self::with(store, schedule, options, registry, Arc::new(NoWatch))
     }
 
     /// A host with its home in a folder, which is created at first use. Opening compiles nothing: modules whose artifacts
@@ -245,13 +262,49 @@ impl Host {
     /// # Errors
     /// The home was created for another protocol, by a newer version, or the disk fails.
     pub fn open(home: &Path, options: &Options) -> Result<Self, HostError> {
-        let store = Arc::new(DiskStore::open(home, options.protocol)?);
+        let mut store = DiskStore::open(home, options.protocol)?;
+        let marks = Marks::open(home).map_err(HostFault::from)?;
+        if let (Some(program), Some(receipt)) = (&options.rehearsal, marks.suspect()) {
+            // The child opens the home itself.
+            drop(store);
+            let ended = Marks::rehearse(home, program, receipt);
+            store = DiskStore::open(home, options.protocol)?;
+            if let Some(Ended::Own(signal)) = ended {
+                marks.condemn(receipt, signal).map_err(HostFault::from)?;
+            }
+        }
+        Self::open_store(home, options, store, Arc::new(marks))
+    }
+
+    /// Opens a home to run one receipt of its queue on the interpreter and let nothing come of it: what a child does
+    /// whose death shall tell whether the receipt kills the process. `limit` is told its gas first.
+    ///
+    /// # Errors
+    /// As of [`Host::open`].
+    pub fn rehearse(
+        home: &Path,
+        options: &Options,
+        receipt: CryptoHash,
+        limit: impl FnOnce(u64),
+    ) -> Result<bool, HostError> {
+        let store = DiskStore::open(home, options.protocol)?;
+        let host = Self::open_store(home, options, store, Arc::new(NoWatch))?;
+        Ok(host.runtime.rehearse(receipt, limit)?)
+    }
+
+    fn open_store(
+        home: &Path,
+        options: &Options,
+        store: DiskStore,
+        watch: Arc<dyn Watch>,
+    ) -> Result<Self, HostError> {
+        let store = Arc::new(store);
         let schedule = Schedule::for_protocol(crate::state::protocol(&*store)?)?;
         let artifacts = DiskArtifacts::open(&home.join("artifacts"))?;
         let codes = Box::new(StateCodes(store.clone()));
         let options_of_registry = options.registry(Compile::Background);
         let registry = Registry::open(schedule.clone(), options_of_registry, artifacts, codes);
-        Self::with(store, schedule, options, registry)
+        Self::with(store, schedule, options, registry, watch)
     }
 
     fn with(
@@ -259,13 +312,15 @@ impl Host {
         schedule: Arc<Schedule>,
         options: &Options,
         registry: Registry,
+        watch: Arc<dyn Watch>,
     ) -> Result<Self, HostError> {
         let machine = Machine {
             registry: Arc::new(registry),
             rules: Arc::new(Rules::new(schedule.clone())),
             engine: Arc::default(),
         };
-        let host = Self { runtime: Runtime::new(store, schedule, machine.clone())?, machine };
+        let runtime = Runtime::new(store, schedule, machine.clone())?.watched(watch);
+        let host = Self { runtime, machine };
         if let Some(first) = options.engines.first() {
             host.use_engine(*first);
         }
@@ -384,6 +439,20 @@ impl Host {
     ) -> Result<Execution, HostError> {
         let gas = self.runtime.schedule().vm.limit_config.max_gas_burnt.as_gas();
         Ok(self.runtime.view(&module.account, &module.namespace, method, args, gas)?)
+    }
+
+    /// Runs the receipt of a fault's report again, on what it read then, in memory.
+    ///
+    /// # Errors
+    /// The fault, if it happens again; no such protocol.
+    pub fn reproduce(
+        report: &FaultReport,
+        engine: EngineKind,
+    ) -> Result<ReceiptOutcome, HostError> {
+        let options = Options { protocol: Some(report.protocol), ..Options::default() };
+        let host = Self::in_memory(&options)?;
+        host.use_engine(engine);
+        Ok(report.reproduce(&host.machine, host.runtime.schedule())?)
     }
 
     /// The modules of an account.

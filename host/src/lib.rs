@@ -5,6 +5,7 @@
 
 pub mod action;
 pub mod artifact;
+pub mod child;
 pub mod compile;
 pub mod deploy;
 pub mod engine;
@@ -12,10 +13,11 @@ pub mod exec;
 mod fault;
 pub mod fiber;
 mod host;
+pub mod marks;
 pub mod registry;
 pub mod runtime;
 pub mod state;
 pub mod view;
 
-pub use fault::HostFault;
+pub use fault::{DiskFault, Halt, HostFault, ReceiptFault};
 pub use host::{Call, FIRST_BALANCE, Host, HostError, Machine, Options};

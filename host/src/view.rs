@@ -39,15 +39,10 @@ pub trait StateView {
         namespace: &Namespace,
     ) -> Result<Option<ModuleRecord>, HostFault>;
 
-    /// Whether an account has a yielded receipt that waits for this data and that nobody has resumed yet
-    /// (NEAR's `promise_yield_resume` answers it). Yields of the running call itself are not here.
-    ///
-    /// # Errors
-    /// The host's own fault (disk).
-    fn yield_pending(&self, account: &AccountId, data_id: &CryptoHash) -> Result<bool, HostFault>;
-
-    /// Whether an account has a yielded receipt that waits for this data, be its answer on the way or not. A
-    /// data id that a contract chose (`promise_yield_create_with_id`) is taken while this is so.
+    /// Whether an account has a yielded receipt that waits for this data, be its answer on the way or not, those of
+    /// earlier actions of the same receipt included. NEAR's `promise_yield_resume` answers this (of several answers
+    /// the first counts), and a data id that a contract chose (`promise_yield_create_with_id`) is taken while it is so.
+    /// Yields of the running call itself are not here.
     ///
     /// # Errors
     /// The host's own fault (disk).

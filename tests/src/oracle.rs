@@ -60,10 +60,6 @@ impl StateView for OneModule {
         Ok(Some(self.0.clone()))
     }
 
-    fn yield_pending(&self, _: &AccountId, _: &CryptoHash) -> Result<bool, HostFault> {
-        Ok(false)
-    }
-
     fn yield_exists(&self, _: &AccountId, _: &CryptoHash) -> Result<bool, HostFault> {
         Ok(false)
     }

@@ -56,10 +56,6 @@ impl StateView for Account {
         Ok(self.modules.get(at).cloned())
     }
 
-    fn yield_pending(&self, _: &AccountId, _: &CryptoHash) -> Result<bool, HostFault> {
-        Ok(false)
-    }
-
     fn yield_exists(&self, _: &AccountId, _: &CryptoHash) -> Result<bool, HostFault> {
         Ok(false)
     }

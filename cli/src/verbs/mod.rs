@@ -9,6 +9,7 @@ mod demo;
 mod deploy;
 mod evm;
 mod modules;
+mod state;
 mod view;
 
 pub(crate) use evm::EvmVerb;
@@ -55,6 +56,8 @@ pub(crate) fn run(cli: Cli, console: &Console) -> Result<Exit> {
         Verb::Demo => demo::run(global, console),
         Verb::Contracts { out } => contracts::run(out.as_deref(), global, console),
         Verb::Evm { what } => evm::run(what, global, console),
+        Verb::State { what } => state::run(&what, global, console),
+        Verb::Rehearse { receipt } => state::rehearse(receipt, global),
         Verb::Bench { what: BenchVerb::Soak { runs, loops } } => {
             bench::soak(runs, &loops, global.protocol, console)
         }
@@ -83,6 +86,7 @@ fn open(global: &Global, console: &Console) -> Result<Host> {
             limits: CompileLimits::default(),
         },
         cache: CacheLimits { stored_bytes: global.cache_max, ..CacheLimits::default() },
+        rehearsal: Some("/proc/self/exe".into()),
         ..Options::default()
     };
     let host = Host::open(&global.home, &options)?;

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 mod bad_input;
 mod bench_evm;
 mod cache;
+mod crashes;
 mod evm;
 mod first_hour;
 mod verbs;

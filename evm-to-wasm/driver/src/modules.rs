@@ -374,10 +374,6 @@ impl StateView for Modules {
         Ok(self.kept.borrow().by_namespace.get(namespace).filter(|_| ours).cloned())
     }
 
-    fn yield_pending(&self, _: &AccountId, _: &CryptoHash) -> Result<bool, HostFault> {
-        Ok(false)
-    }
-
     fn yield_exists(&self, _: &AccountId, _: &CryptoHash) -> Result<bool, HostFault> {
         Ok(false)
     }

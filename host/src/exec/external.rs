@@ -232,14 +232,7 @@ impl External for FrameExternal {
         user_yield_id: YieldId,
     ) -> Result<Option<(ReceiptIndex, CryptoHash)>> {
         let data_id = self.yield_data_id(&user_yield_id);
-        let taken = self
-            .root
-            .tree
-            .borrow()
-            .effects(self.frame)
-            .receipts
-            .iter()
-            .any(|receipt| receipt.yield_data == Some(data_id));
+        let taken = self.yields_here(&data_id);
         let waits = self
             .root
             .state
@@ -261,17 +254,9 @@ impl External for FrameExternal {
         let known = self
             .root
             .state
-            .yield_pending(&self.root.context.account, &data_id)
+            .yield_exists(&self.root.context.account, &data_id)
             .map_err(|fault| self.fault(fault))?;
-        let own = self
-            .root
-            .tree
-            .borrow()
-            .effects(self.frame)
-            .receipts
-            .iter()
-            .any(|receipt| receipt.yield_data == Some(data_id));
-        if !known && !own {
+        if !known && !self.yields_here(&data_id) {
             return Ok(false);
         }
         let account = self.root.context.account.clone();
@@ -496,6 +481,13 @@ impl External for FrameExternal {
 }
 
 impl FrameExternal {
+    /// Whether this call has a yield that waits for some data: the frame, or those that called it. What a callee does
+    /// joins theirs when it succeeds, so that two yields of one data id would meet there.
+    fn yields_here(&self, data_id: &CryptoHash) -> bool {
+        let tree = self.root.tree.borrow();
+        tree.any_receipt(self.frame, |receipt| receipt.yield_data == Some(*data_id))
+    }
+
     /// The data id behind a yield id that a contract chose.
     fn yield_data_id(&self, yield_id: &YieldId) -> CryptoHash {
         let mut bytes = self.root.context.account.as_bytes().to_vec();

@@ -55,13 +55,6 @@ pub(super) struct NewReceipt {
     pub(super) yielded: bool,
 }
 
-impl NewReceipt {
-    /// Whether it waits for some data.
-    pub(super) fn awaits(&self, data_id: &CryptoHash) -> bool {
-        matches!(&self.receipt.body, ReceiptBody::Actions(body) if body.inputs.contains(data_id))
-    }
-}
-
 /// A receipt that runs.
 pub(super) struct Run<'a, M> {
     pub(super) machine: &'a M,
@@ -105,25 +98,7 @@ pub(super) fn apply<M: Machine>(
     };
     let results = take_inputs(&mut state, receipt, body)?;
     let checkpoint = state.checkpoint();
-    let mut run = Run {
-        machine,
-        schedule,
-        block,
-        receipt,
-        body,
-        state,
-        actor: receipt.predecessor.clone(),
-        results,
-        gas_burnt: 0,
-        gas_used: 0,
-        gas_vm: 0,
-        fees: Vec::new(),
-        minted: 0,
-        logs: Vec::new(),
-        executions: Vec::new(),
-        new: Vec::new(),
-        data_ids: 0,
-    };
+    let mut run = Run::new(machine, schedule, block, receipt, body, state, results);
     let existed = run.state.account(&receipt.receiver)?.is_some();
     run.charge(fees::execute_receipt(schedule));
     let ending = run.actions()?;
@@ -147,12 +122,45 @@ fn take_inputs(
     body.inputs.iter().map(take).collect()
 }
 
+impl<'a, M: Machine> Run<'a, M> {
+    /// A run of a receipt that has done nothing yet.
+    pub(super) fn new(
+        machine: &'a M,
+        schedule: &'a Schedule,
+        block: Block,
+        receipt: &'a Receipt,
+        body: &'a ActionReceipt,
+        state: WorkingState,
+        results: Vec<Option<Rc<[u8]>>>,
+    ) -> Self {
+        Self {
+            machine,
+            schedule,
+            block,
+            receipt,
+            body,
+            state,
+            actor: receipt.predecessor.clone(),
+            results,
+            gas_burnt: 0,
+            gas_used: 0,
+            gas_vm: 0,
+            fees: Vec::new(),
+            minted: 0,
+            logs: Vec::new(),
+            executions: Vec::new(),
+            new: Vec::new(),
+            data_ids: 0,
+        }
+    }
+}
+
 impl<M: Machine> Run<'_, M> {
     pub(super) fn receiver(&self) -> &AccountId {
         &self.receipt.receiver
     }
 
-    fn charge(&mut self, items: Vec<FeeItem>) {
+    pub(super) fn charge(&mut self, items: Vec<FeeItem>) {
         let gas = fees::total(&items);
         self.gas_burnt = self.gas_burnt.saturating_add(gas);
         self.gas_used = self.gas_used.saturating_add(gas);
@@ -237,7 +245,7 @@ impl<M: Machine> Run<'_, M> {
         Ok(Value::Bytes(Vec::new()))
     }
 
-    fn finish(
+    pub(super) fn finish(
         mut self,
         ending: Result<Value, Failure>,
         existed: bool,
@@ -373,12 +381,13 @@ impl<M: Machine> Run<'_, M> {
         };
         let data_id =
             data_id.ok_or_else(|| HostFault::Bug("a yielded receipt awaits no data".into()))?;
-        let blocks = self.schedule.vm.limit_config.yield_timeout_length_in_blocks;
-        let expires_at = self.block.height.saturating_add(blocks);
+        let expires_at = self.expiry_of_yields();
         let account = receipt.receiver.clone();
         queue::expire(&mut self.state, expires_at, &account, &data_id)?;
-        let pending = PendingYield { receipt, expires_at, resumed: false };
-        self.state.write(keys::yielded(&account, &data_id), &pending)
+        // It is there since the end of its action, and may have been resumed since; who waits for it was added.
+        let key = keys::yielded(&account, &data_id);
+        let resumed = self.state.read::<PendingYield>(&key)?.is_some_and(|pending| pending.resumed);
+        self.state.write(key, &PendingYield { receipt, expires_at, resumed })
     }
 }
 

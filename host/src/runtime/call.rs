@@ -10,12 +10,10 @@ use crate::runtime::receipt::{
 };
 use crate::runtime::{EPOCH_BLOCKS, Machine, fees, validate};
 use crate::state::keys;
-use crate::view::StateView;
 use cotenant_submodules::calls::Effects;
 use cotenant_submodules::split_method;
 use near_primitives_core::hash::CryptoHash;
 use near_vm_runner::logic::types::{PromiseResult, ReturnData};
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 impl<M: Machine> Run<'_, M> {
@@ -104,14 +102,14 @@ impl<M: Machine> Run<'_, M> {
         }
     }
 
-    /// Makes receipts of what a call created. Gives the place of each among the new receipts of this one.
+    /// Makes receipts of what a call created. Gives the place of each among the new receipts of this one. Yields enter
+    /// the state here, at the end of their action, so that later actions of the receipt see them, as on NEAR since
+    /// protocol 83.
     fn send(&mut self, created: Vec<PendingReceipt>) -> Result<Vec<Option<usize>>, Stop> {
         let limits = &self.schedule.vm.limit_config;
-        let resumed: BTreeSet<CryptoHash> =
-            created.iter().filter_map(|one| one.resumes()).map(|(data_id, _)| *data_id).collect();
         let mut positions: Vec<Option<usize>> = Vec::with_capacity(created.len());
         let mut answers = Vec::new();
-        let mut own_yields = BTreeSet::new();
+        let mut yields = Vec::new();
         for pending in created {
             if let Some((data_id, data)) = pending.resumes() {
                 answers.push((*data_id, data.to_vec()));
@@ -143,20 +141,18 @@ impl<M: Machine> Run<'_, M> {
             );
             positions.push(Some(position));
             let Some(data_id) = pending.yield_data else { continue };
-            own_yields.insert(data_id);
             // What a contract names itself could be there: two of a name would be answered as one.
-            let here = self.new[..position].iter().any(|new| new.awaits(&data_id));
-            if here || self.state.yield_exists(&pending.receiver, &data_id)? {
+            let here = yields.iter().any(|(_, known)| *known == data_id);
+            if here || self.state.get(&keys::yielded(&pending.receiver, &data_id))?.is_some() {
                 return Err(ActionError::YieldAlreadyPending { data_id }.into());
             }
-            // Resumed by the call that made it, it is a receipt that waits for data like any other.
-            self.new[position].yielded = !resumed.contains(&data_id);
+            yields.push((position, data_id));
         }
-        let mut answered = BTreeSet::new();
+        for (position, data_id) in yields {
+            self.keep_yield(position, &data_id)?;
+        }
         for (data_id, data) in answers {
-            if answered.insert(data_id) {
-                self.answer(data_id, data, own_yields.contains(&data_id))?;
-            }
+            self.answer(data_id, data)?;
         }
         Ok(positions)
     }
@@ -181,13 +177,33 @@ impl<M: Machine> Run<'_, M> {
         }
     }
 
-    /// Sends an answer to a yielded receipt: of this call, or of an earlier one. The first answer counts.
-    fn answer(&mut self, data_id: CryptoHash, data: Vec<u8>, own: bool) -> Result<(), HostFault> {
-        let account = self.receiver().clone();
-        if own {
-            self.push(account, ReceiptBody::Data { data_id, data: Some(data) });
-            return Ok(());
+    /// Puts a yielded receipt into the state, as far as it is made. `dispatch` writes the whole of it.
+    fn keep_yield(&mut self, position: usize, data_id: &CryptoHash) -> Result<(), HostFault> {
+        const SEEN_BY_LATER_ACTIONS: u32 = 83;
+        let Some(new) = self.new.get_mut(position) else {
+            return Err(HostFault::Bug("a yield that is no new receipt".into()));
+        };
+        new.yielded = true;
+        let receipt = new.receipt.clone();
+        let account = receipt.receiver.clone();
+        let expires_at = self.expiry_of_yields();
+        let pending = PendingYield { receipt, expires_at, resumed: false };
+        self.state.write(keys::yielded(&account, data_id), &pending)?;
+        if self.schedule.protocol < SEEN_BY_LATER_ACTIONS {
+            self.state.hide_yield(&account, data_id);
         }
+        Ok(())
+    }
+
+    /// The block at whose end yields that are made now are over.
+    pub(super) fn expiry_of_yields(&self) -> u64 {
+        let blocks = self.schedule.vm.limit_config.yield_timeout_length_in_blocks;
+        self.block.height.saturating_add(blocks)
+    }
+
+    /// Sends an answer to a yielded receipt. The first answer counts.
+    fn answer(&mut self, data_id: CryptoHash, data: Vec<u8>) -> Result<(), HostFault> {
+        let account = self.receiver().clone();
         let key = keys::yielded(&account, &data_id);
         match self.state.read::<PendingYield>(&key)? {
             Some(mut pending) if !pending.resumed => {

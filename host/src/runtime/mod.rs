@@ -9,8 +9,13 @@
 //! advance only while a receipt is on its way; yields wait in the state and [`Runtime::advance_blocks`] lets
 //! their time pass. Time is a function of the height: [`GENESIS_NANOS`] plus [`BLOCK_NANOS`] a block.
 //!
-//! **Commits.** One a receipt. The queue is part of the state: after a crash, or a fault of the host, the next
+//! **Commits.** One a receipt. The queue is part of the state: after a crash, or a fault of the disk, the next
 //! transaction first runs what is left of the ones before it.
+//!
+//! **Faults.** A receipt in which the host finds a fault of its own, a panic included, ends as failed with
+//! [`HOST_FAULT`] (`ending`), and the chain goes on. A fault of the disk or the machine ([`Halt`]) changes
+//! nothing: the receipt stays in the queue. Work is marked while it runs ([`Watch`]), so that what kills the
+//! process is known at the next start.
 //!
 //! **Not modelled**: validators (what is unlocked is back at once, there is no least stake), implicit
 //! accounts (a transfer to one fails), the pessimistic gas price of protocols before 78 (it was refunded anyway), congestion.
@@ -18,29 +23,37 @@
 mod actions;
 mod apply;
 mod call;
+mod ending;
 mod fees;
 mod modules;
 mod queue;
 mod receipt;
+mod report;
 #[cfg(test)]
 mod tests;
 mod transaction;
 mod validate;
+mod watch;
 
 pub use actions::{ActionError, DELETION_STORAGE_BYTES_MAX, module_storage_bytes};
+pub use ending::HOST_FAULT;
 pub use fees::FeeItem;
 pub(crate) use fees::prepaid as reserved;
+pub(crate) use receipt::Queued;
 pub use receipt::{
     ActionReceipt, DataReceiver, ExecutionSummary, Failure, PendingYield, Receipt, ReceiptBody,
     ReceiptOutcome, Status, TransactionOutcome,
 };
+pub use report::{FaultReport, REPORT_BYTES_MAX};
 pub use transaction::{InvalidTransaction, RuntimeError, Transaction};
 pub use validate::InvalidAction;
+pub use watch::{Care, Marked, NoWatch, Watch, Work};
 
 use crate::HostFault;
 use crate::action::{Action, Code};
 use crate::exec::{CallContext, Execution};
-use crate::state::{self, Account, Head, Store, WorkingState};
+use crate::fault::{Halt, ReceiptFault};
+use crate::state::{self, Account, Head, Store, WorkingState, keys, records};
 use crate::view::StateView;
 use cotenant_gas::Schedule;
 use cotenant_submodules::{Namespace, Visibility};
@@ -73,6 +86,18 @@ pub trait Executor {
         state: Rc<dyn StateView>,
         context: CallContext,
     ) -> Result<Execution, HostFault>;
+
+    /// The same on the interpreter, for work that took the process down before.
+    ///
+    /// # Errors
+    /// As [`Executor::execute`].
+    fn execute_interpreted(
+        &self,
+        state: Rc<dyn StateView>,
+        context: CallContext,
+    ) -> Result<Execution, HostFault> {
+        self.execute(state, context)
+    }
 }
 
 /// Why code is not fit to be deployed.
@@ -114,6 +139,14 @@ impl<T: Executor + ?Sized> Executor for Arc<T> {
     ) -> Result<Execution, HostFault> {
         (**self).execute(state, context)
     }
+
+    fn execute_interpreted(
+        &self,
+        state: Rc<dyn StateView>,
+        context: CallContext,
+    ) -> Result<Execution, HostFault> {
+        (**self).execute_interpreted(state, context)
+    }
 }
 
 impl<T: Deployer + ?Sized> Deployer for Arc<T> {
@@ -154,6 +187,7 @@ pub struct Runtime<M> {
     schedule: Arc<Schedule>,
     machine: M,
     writer: Mutex<()>,
+    watch: Arc<dyn Watch>,
 }
 
 impl<M: Machine> Runtime<M> {
@@ -169,11 +203,24 @@ impl<M: Machine> Runtime<M> {
         let fixed = state::protocol(&*store)?;
         if fixed != schedule.protocol {
             let asked = schedule.protocol;
-            return Err(HostFault::Store(format!(
+            return Err(HostFault::Bug(format!(
                 "the state is of protocol {fixed}, the prices of {asked}"
             )));
         }
-        Ok(Self { store, schedule, machine, writer: Mutex::new(()) })
+        let watch = Arc::new(NoWatch);
+        Ok(Self { store, schedule, machine, writer: Mutex::new(()), watch })
+    }
+
+    /// The same with somebody who keeps marks and reports of faults.
+    #[must_use]
+    pub fn watched(mut self, watch: Arc<dyn Watch>) -> Self {
+        self.watch = watch;
+        self
+    }
+
+    /// Who keeps marks and reports of faults.
+    pub fn watch(&self) -> &dyn Watch {
+        &*self.watch
     }
 
     /// What runs the calls.
@@ -237,6 +284,7 @@ impl<M: Machine> Runtime<M> {
     pub fn execute(&self, transaction: &Transaction) -> Result<TransactionOutcome, RuntimeError> {
         self.prepare(transaction)?;
         let _writer = self.write();
+        self.store.reserve(records::encode(transaction)?.len() as u64)?;
         let mut ran = self.run_queue()?;
         let mut state = self.state()?;
         let block = Block::at(state.head()?.height + 1);
@@ -310,6 +358,27 @@ impl<M: Machine> Runtime<M> {
         Ok(ran)
     }
 
+    /// Receipts that ended by a fault of the host, and the heights of their blocks.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn faults(&self) -> Result<Vec<(CryptoHash, u64)>, HostFault> {
+        ending::recorded(&self.state()?)
+    }
+
+    /// Tells of receipts that ended by a fault on the host whose chain is replayed here: they end so here too.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn replay_faults(&self, faults: &[(CryptoHash, u64)]) -> Result<(), HostFault> {
+        let _writer = self.write();
+        let mut state = self.state()?;
+        for (receipt, height) in faults {
+            state.write(keys::faulted(receipt), height)?;
+        }
+        self.store.commit(&state.into_batch())
+    }
+
     /// Calls a method and lets nothing come of it, on the state of the last block.
     ///
     /// # Errors
@@ -348,7 +417,19 @@ impl<M: Machine> Runtime<M> {
             view: true,
             output_data_receivers: Vec::new(),
         };
-        Ok(self.machine.execute(state.view(), context)?)
+        let code = state.module(id, namespace)?.map(|module| module.code_hash);
+        let asked = records::encode(&(id, namespace.as_str(), method, args, code))?;
+        let work = Work::View(CryptoHash::hash_bytes(&asked));
+        let marked = Marked::begin(&*self.watch, work)?;
+        let view = state.view();
+        let ran = ending::catch(|| match &marked.care {
+            Care::Ordinary => self.machine.execute(view, context),
+            Care::Interpreted => self.machine.execute_interpreted(view, context),
+            Care::Condemned(cause) => {
+                Err(HostFault::Bug(format!("the process died of this view: {cause}")))
+            }
+        });
+        Ok(ran?)
     }
 
     // A writer that panicked has committed whole batches or nothing, so its lock is as good as released.
@@ -387,17 +468,136 @@ impl<M: Machine> Runtime<M> {
         for (position, (key, receipt)) in due.into_iter().enumerate() {
             let mut state = self.state()?;
             state.delete(key);
-            if let Some(ready) = queue::arrive(&mut state, receipt)? {
-                let (after, outcome) =
-                    apply::apply(&self.machine, &self.schedule, block, state, &ready)?;
-                state = after;
-                ran.push(outcome);
-            }
+            let (mut state, outcome) = self.run_receipt(block, state, receipt)?;
+            ran.extend(outcome);
             if position == last {
                 queue::end_block(&mut state, block)?;
             }
             self.store.commit(&state.into_batch())?;
         }
         Ok(ran)
+    }
+
+    /// Lets a receipt arrive, and runs the one that can run now, if there is one. Whatever the host finds wrong
+    /// with itself in doing so ends the receipt; only a [`Halt`] gets out.
+    fn run_receipt(
+        &self,
+        block: Block,
+        before: WorkingState,
+        receipt: Receipt,
+    ) -> Result<(WorkingState, Option<ReceiptOutcome>), Halt> {
+        let arrived = ending::catch(|| {
+            let mut state = before.clone();
+            let ready = queue::arrive(&mut state, receipt.clone())?;
+            let recorded = match &ready {
+                Some(ready) => ending::is_recorded(&state, ready)?,
+                None => false,
+            };
+            Ok((state, ready, recorded))
+        });
+        let (state, ready, recorded) = match arrived.map_err(HostFault::split) {
+            Ok((state, Some(ready), recorded)) => (state, ready, recorded),
+            Ok((state, None, _)) => return Ok((state, None)),
+            Err(Err(halt)) => return Err(halt),
+            // Data that cannot be delivered has nobody to tell.
+            Err(Ok(_)) if !matches!(receipt.body, ReceiptBody::Actions(_)) => {
+                return Ok((before, None));
+            }
+            Err(Ok(fault)) => return self.end(block, &before, &receipt, Some(&fault)),
+        };
+        if recorded {
+            return self.end(block, &state, &ready, None);
+        }
+        let marked = Marked::begin(&*self.watch, Work::Receipt(ready.id)).map_err(halting)?;
+        let ran = match &marked.care {
+            Care::Ordinary => self.apply(&self.machine, block, &state, &ready),
+            Care::Interpreted => self.apply(&Interpreted(&self.machine), block, &state, &ready),
+            Care::Condemned(cause) => Err(Ok(ReceiptFault::of_death(cause))),
+        };
+        match ran {
+            Ok((state, outcome)) => Ok((state, Some(outcome))),
+            Err(Err(halt)) => Err(halt),
+            Err(Ok(fault)) => self.end(block, &state, &ready, Some(&fault)),
+        }
+    }
+
+    /// Runs a receipt of the queue, if it is the next to run, on the interpreter, and lets nothing come of it. `limit`
+    /// is told its prepaid gas before it runs. Whether it was there.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn rehearse(&self, id: CryptoHash, limit: impl FnOnce(u64)) -> Result<bool, HostFault> {
+        let mut state = self.state()?;
+        let block = Block::at(state.head()?.height + 1);
+        for (key, receipt) in queue::due(&state, block.height)? {
+            state.delete(key);
+            let Some(ready) = queue::arrive(&mut state, receipt)? else { continue };
+            let ReceiptBody::Actions(body) = &ready.body else { break };
+            if ready.id != id {
+                break;
+            }
+            limit(fees::prepaid(&self.schedule, &body.actions, &ready.receiver));
+            drop(self.apply(&Interpreted(&self.machine), block, &state, &ready));
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    fn apply(
+        &self,
+        machine: &impl Machine,
+        block: Block,
+        state: &WorkingState,
+        receipt: &Receipt,
+    ) -> Result<(WorkingState, ReceiptOutcome), Result<ReceiptFault, Halt>> {
+        let ran =
+            ending::catch(|| apply::apply(machine, &self.schedule, block, state.clone(), receipt));
+        ran.map_err(HostFault::split)
+    }
+
+    /// Ends a receipt by a fault, and keeps what reproduces it; of one that was recorded before, nothing.
+    fn end(
+        &self,
+        block: Block,
+        state: &WorkingState,
+        receipt: &Receipt,
+        fault: Option<&ReceiptFault>,
+    ) -> Result<(WorkingState, Option<ReceiptOutcome>), Halt> {
+        if let Some(fault) = fault {
+            let report =
+                FaultReport::record(&self.machine, &self.schedule, block, state, receipt, fault);
+            self.watch.keep(&report);
+        }
+        let (state, outcome) =
+            ending::end_by_fault(&self.machine, &self.schedule, block, state, receipt)?;
+        Ok((state, Some(outcome)))
+    }
+}
+
+/// A mark that cannot be written stops the host, whatever the fault is.
+fn halting(fault: HostFault) -> Halt {
+    fault.split().map_or_else(|halt| halt, |fault| Halt::Machine(fault.to_string()))
+}
+
+/// A machine whose calls run on the interpreter.
+struct Interpreted<'a, M>(&'a M);
+
+impl<M: Executor> Executor for Interpreted<'_, M> {
+    fn execute(
+        &self,
+        state: Rc<dyn StateView>,
+        context: CallContext,
+    ) -> Result<Execution, HostFault> {
+        self.0.execute_interpreted(state, context)
+    }
+}
+
+impl<M: Deployer> Deployer for Interpreted<'_, M> {
+    fn deploy(
+        &self,
+        code: &[u8],
+        visibility: Visibility,
+    ) -> Result<Result<(), DeployRejection>, HostFault> {
+        self.0.deploy(code, visibility)
     }
 }

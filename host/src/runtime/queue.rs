@@ -101,8 +101,8 @@ fn complete(
 ) -> Result<Option<Receipt>, HostFault> {
     let key = keys::postponed(account, waiting);
     let receipt: Option<Receipt> = state.read(&key)?;
-    let receipt =
-        receipt.ok_or_else(|| HostFault::Store(format!("receipt {waiting} is missing")))?;
+    let receipt = receipt
+        .ok_or_else(|| HostFault::Bug(format!("receipt {waiting}, which waits, is missing")))?;
     if let ReceiptBody::Actions(body) = &receipt.body {
         for data_id in &body.inputs {
             if state.get(&keys::received(account, data_id))?.is_none() {
@@ -149,7 +149,8 @@ pub(super) fn end_block(state: &mut WorkingState, block: Block) -> Result<(), Ho
         let Some(pending) = state.read::<PendingYield>(&keys::yielded(&account, &data_id))? else {
             continue;
         };
-        if pending.resumed {
+        // A later yield may have the data id of one that was resumed before its time was over.
+        if pending.resumed || pending.expires_at > block.height {
             continue;
         }
         let receipt = Receipt {

@@ -1,23 +1,43 @@
-//! A state on disk: one file, `state.redb` in a home folder, with redb's transactions.
+//! A state on disk: one file, `state.redb` in a home folder, with redb's transactions over pages with checksums
+//! (`sealed`).
 //!
 //! A commit is one redb transaction with immediate durability: what was acknowledged is there after a kill,
 //! what was not is gone. A new file is made under another name and linked into place when it is complete, so
-//! that a kill during creation leaves no half-made state.
+//! that a kill during creation leaves no half-made state. Home and files are their user's alone (0700, 0600).
+//!
+//! Whatever redb says or panics over its file is a [`DiskFault`]: it stops the host.
 
 use crate::HostFault;
+use crate::fault::DiskFault;
+use crate::state::sealed::SealedFile;
 use crate::state::{Batch, FORMAT_VERSION, Snapshot, Store, Visit, genesis, keys, records};
 use cotenant_gas::{FEATURES_PROTOCOL, PRESETS, UnknownProtocol};
-use redb::{Database, DatabaseError, ReadOnlyTable, ReadableDatabase, TableDefinition};
-use std::fmt::Display;
-use std::fs::{self, File};
+use redb::{Builder, Database, ReadOnlyTable, ReadableDatabase, StorageBackend, TableDefinition};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Name of the file in a home folder.
 pub const STATE_FILE: &str = "state.redb";
 
 const TABLE: TableDefinition<'static, &'static [u8], &'static [u8]> = TableDefinition::new("state");
+
+/// First bytes of a file without checksums, as redb writes it.
+const PLAIN_MAGIC: &[u8; 9] = b"redb\x1a\n\xa9\r\n";
+
+/// Memory for pages, checked once each: redb's own default.
+const CACHE_BYTES: usize = 1 << 30;
+
+/// Times that the bytes of a transaction may be on the disk at once: in its receipt, as code, each with the copy that
+/// a commit replaces.
+const COPIES: u64 = 4;
+
+/// Bytes that a commit of little content may take.
+const COMMIT_BYTES: u64 = 1 << 20;
 
 /// Why a home could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -66,23 +86,32 @@ pub enum OpenError {
     #[error(transparent)]
     UnknownProtocol(#[from] UnknownProtocol),
     /// The file is no state, or is damaged.
-    #[error("{}: no readable state: {reason}", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
+    #[error(transparent)]
+    Damaged(DiskFault),
+    /// The disk or the machine failed.
+    #[error(transparent)]
+    Fault(#[from] HostFault),
+}
+
+impl From<DiskFault> for OpenError {
+    fn from(fault: DiskFault) -> Self {
+        match fault {
+            DiskFault::Io { path, source, .. } => Self::Io { path, source },
+            damage => Self::Damaged(damage),
+        }
+    }
 }
 
 /// A state on disk.
 #[derive(Debug)]
 pub struct DiskStore {
     database: Database,
+    path: Arc<Path>,
 }
 
 impl DiskStore {
-    /// Opens the state of a home folder, or creates it: with `protocol`, or else the newest.
+    /// Opens the state of a home folder, or creates it: with `protocol`, or else the newest. A file of a Cotenant
+    /// before the checksums is written anew with them, once.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -95,35 +124,45 @@ impl DiskStore {
         if !path.try_exists().map_err(|source| OpenError::Io { path: path.clone(), source })? {
             create(home, &path, asked)?;
         }
-        let database = Database::open(&path).map_err(|error| opening(&path, error))?;
-        let store = Self { database };
-        store.check(&path, protocol)?;
+        let store = Self { database: open_database(home, &path)?, path: path.into() };
+        store.check(protocol)?;
         Ok(store)
     }
 
-    fn check(&self, path: &Path, protocol: Option<u32>) -> Result<(), OpenError> {
-        let damaged = |reason: String| OpenError::Damaged { path: path.to_owned(), reason };
+    fn check(&self, protocol: Option<u32>) -> Result<(), OpenError> {
+        let path = || self.path.to_path_buf();
         let number = |key: Vec<u8>, name: &str| -> Result<u32, OpenError> {
-            let bytes = self.snapshot().and_then(|snapshot| snapshot.get(&key));
-            let bytes = bytes.map_err(|fault| damaged(fault.to_string()))?;
-            let bytes = bytes.ok_or_else(|| damaged(format!("it names no {name}")))?;
-            records::decode(&key, &bytes).map_err(|fault| damaged(fault.to_string()))
+            let bytes = self.snapshot()?.get(&key)?;
+            let missing = || records::damaged(&key, format!("it names no {name}"));
+            Ok(records::decode(&key, &bytes.ok_or_else(missing)?)?)
+        };
+        let number = |key, name| {
+            number(key, name).map_err(|error| match error {
+                OpenError::Fault(HostFault::Disk(fault)) => fault.in_file(&self.path).into(),
+                other => other,
+            })
         };
         let found = number(keys::format(), "format")?;
         if found > FORMAT_VERSION {
-            return Err(OpenError::NewerFormat {
-                path: path.to_owned(),
-                found,
-                known: FORMAT_VERSION,
-            });
+            return Err(OpenError::NewerFormat { path: path(), found, known: FORMAT_VERSION });
         }
         let fixed = number(keys::protocol(), "protocol version")?;
         match protocol {
             Some(asked) if asked != fixed => {
-                Err(OpenError::ProtocolFixed { path: path.to_owned(), fixed, asked })
+                Err(OpenError::ProtocolFixed { path: path(), fixed, asked })
             }
             _ => Ok(()),
         }
+    }
+
+    /// Checks every page that the state has, and the database's own order among them.
+    ///
+    /// # Errors
+    /// The first damage that is found.
+    pub fn check_pages(&mut self) -> Result<(), HostFault> {
+        let database = &mut self.database;
+        guard(&self.path, "check", || Ok(database.check_integrity()?))?;
+        Ok(())
     }
 }
 
@@ -133,15 +172,14 @@ fn create(home: &Path, path: &Path, protocol: u32) -> Result<(), OpenError> {
         let path = path.to_owned();
         move |source| OpenError::Io { path, source }
     };
-    fs::create_dir_all(home).map_err(io(home))?;
-    let new = home.join(format!("{STATE_FILE}.{}.new", std::process::id()));
-    match fs::remove_file(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(&new)(error)),
-        _ => {}
-    }
-    let database = Database::create(&new).map_err(|error| opening(&new, error))?;
-    let first = genesis(protocol).and_then(|batch| DiskStore { database }.commit(&batch));
-    first.map_err(|fault| OpenError::Damaged { path: new.clone(), reason: fault.to_string() })?;
+    // A home is nobody's but its user's.
+    DirBuilder::new().recursive(true).mode(0o700).create(home).map_err(io(home))?;
+    let (new, file) = temporary(home)?;
+    let sealed = SealedFile::create(file).map_err(io(&new))?;
+    let database = open_sealed(&new, Arc::new(sealed))?;
+    let store = DiskStore { database, path: new.as_path().into() };
+    genesis(protocol).and_then(|batch| store.commit(&batch))?;
+    drop(store);
     let linked = match fs::hard_link(&new, path) {
         // The other process's state is the state.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -151,36 +189,182 @@ fn create(home: &Path, path: &Path, protocol: u32) -> Result<(), OpenError> {
     };
     linked.map_err(io(path))?;
     let _ = fs::remove_file(&new);
-    File::open(home).and_then(|folder| folder.sync_all()).map_err(io(home))
+    sync_folder(home)
 }
 
-fn opening(path: &Path, error: DatabaseError) -> OpenError {
-    let path = path.to_owned();
-    match error {
-        DatabaseError::DatabaseAlreadyOpen => OpenError::AlreadyOpen { path },
-        DatabaseError::Storage(redb::StorageError::Io(source))
-            if source.kind() != io::ErrorKind::InvalidData =>
-        {
-            OpenError::Io { path, source }
+fn sync_folder(home: &Path) -> Result<(), OpenError> {
+    let synced = File::open(home).and_then(|folder| folder.sync_all());
+    synced.map_err(|source| OpenError::Io { path: home.to_owned(), source })
+}
+
+/// A new file of this process in the home, that its user alone may read.
+fn temporary(home: &Path) -> Result<(PathBuf, File), OpenError> {
+    let path = home.join(format!("{STATE_FILE}.{}.new", std::process::id()));
+    match fs::remove_file(&path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            return Err(OpenError::Io { path, source });
         }
-        other => OpenError::Damaged { path, reason: other.to_string() },
+        _ => {}
+    }
+    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path);
+    match file {
+        Ok(file) => Ok((path, file)),
+        Err(source) => Err(OpenError::Io { path, source }),
     }
 }
 
-fn fault(error: impl Display) -> HostFault {
-    HostFault::Store(error.to_string())
+/// Opens the file of a state, whichever layout it has.
+fn open_database(home: &Path, path: &Path) -> Result<Database, OpenError> {
+    let io = |source| OpenError::Io { path: path.to_owned(), source };
+    let open = || OpenOptions::new().read(true).write(true).open(path).map_err(io);
+    let mut file = open()?;
+    let permissions = file.metadata().map_err(io)?.permissions();
+    if permissions.mode() & 0o077 != 0 {
+        file.set_permissions(Permissions::from_mode(0o600)).map_err(io)?;
+    }
+    if !SealedFile::is_sealed(&file).map_err(io)? {
+        add_checksums(home, path, &file)?;
+        file = open()?;
+    }
+    lock(path, &file)?;
+    let sealed = SealedFile::open(file).map_err(|error| io_fault(path, "open", error))?;
+    open_sealed(path, Arc::new(sealed))
 }
 
-struct DiskSnapshot(ReadOnlyTable<&'static [u8], &'static [u8]>);
+fn lock(path: &Path, file: &File) -> Result<(), OpenError> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(OpenError::AlreadyOpen { path: path.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(OpenError::Io { path: path.to_owned(), source }),
+    }
+}
+
+fn open_sealed(path: &Path, sealed: Arc<SealedFile>) -> Result<Database, OpenError> {
+    let opened = guard(path, "open", || {
+        let backend = Shared(sealed.clone());
+        Ok(Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(backend)?)
+    });
+    let database = opened.map_err(of_fault)?;
+    sealed.trust().map_err(|error| io_fault(path, "open", error))?;
+    Ok(database)
+}
+
+/// Writes a file of a Cotenant before the checksums anew. It is opened and checked by the database first: what is
+/// damaged already is not sealed.
+fn add_checksums(home: &Path, path: &Path, file: &File) -> Result<(), OpenError> {
+    let mut magic = [0; PLAIN_MAGIC.len()];
+    let plain = file.read_exact_at(&mut magic, 0).is_ok() && magic == *PLAIN_MAGIC;
+    if !plain {
+        return Err(DiskFault::damaged(path, "this is no state of Cotenant's", "byte 0").into());
+    }
+    guard(path, "open", || Ok(Database::open(path)?.check_integrity()?)).map_err(of_fault)?;
+    lock(path, file)?;
+    let (new, target) = temporary(home)?;
+    let copy = || -> io::Result<()> {
+        let sealed = SealedFile::create(target)?;
+        let length = file.metadata()?.len();
+        sealed.set_len(length)?;
+        let mut bytes = vec![0; 1 << 20];
+        let mut at = 0;
+        while at < length {
+            let more = bytes.len().min((length - at) as usize);
+            file.read_exact_at(&mut bytes[..more], at)?;
+            sealed.write(at, &bytes[..more])?;
+            at += more as u64;
+        }
+        sealed.sync_data()
+    };
+    copy().map_err(|error| io_fault(&new, "write the state with checksums", error))?;
+    fs::rename(&new, path).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
+    sync_folder(home)
+}
+
+/// redb takes its storage by value.
+#[derive(Debug)]
+struct Shared(Arc<SealedFile>);
+
+impl StorageBackend for Shared {
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.0.write(offset, data)
+    }
+}
+
+fn of_fault(fault: HostFault) -> OpenError {
+    match fault {
+        HostFault::Disk(fault) => fault.into(),
+        other => OpenError::Fault(other),
+    }
+}
+
+fn io_fault(path: &Path, what: &str, error: io::Error) -> DiskFault {
+    if error.kind() == io::ErrorKind::InvalidData {
+        return DiskFault::damaged(path, error.to_string(), "the place it names");
+    }
+    DiskFault::io(path, what, error)
+}
+
+/// Runs a piece of the database's. Whatever is wrong with its file is a fault of the disk, be it told or panicked.
+fn guard<T>(
+    path: &Path,
+    what: &str,
+    f: impl FnOnce() -> Result<T, redb::Error>,
+) -> Result<T, HostFault> {
+    let error = match catch_unwind(AssertUnwindSafe(f)) {
+        Ok(Ok(value)) => return Ok(value),
+        Ok(Err(error)) => error,
+        Err(payload) => {
+            let panic = HostFault::of_panic(&*payload);
+            return Err(
+                DiskFault::damaged(path, format!("the database gave up: {panic}"), what).into()
+            );
+        }
+    };
+    Err(match error {
+        redb::Error::Io(error) => io_fault(path, what, error),
+        redb::Error::PreviousIo => {
+            let error = io::Error::other("stopped by the fault before this one");
+            DiskFault::io(path, what, error)
+        }
+        other => DiskFault::damaged(path, other.to_string(), what),
+    }
+    .into())
+}
+
+struct DiskSnapshot {
+    table: ReadOnlyTable<&'static [u8], &'static [u8]>,
+    path: Arc<Path>,
+}
+
+impl DiskSnapshot {
+    fn guard<T>(&self, f: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, HostFault> {
+        guard(&self.path, "read", f)
+    }
+}
 
 impl Snapshot for DiskSnapshot {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, HostFault> {
-        Ok(self.0.get(key).map_err(fault)?.map(|value| value.value().to_vec()))
+        self.guard(|| Ok(self.table.get(key)?.map(|value| value.value().to_vec())))
     }
 
     fn scan(&self, prefix: &[u8], visit: &mut Visit<'_>) -> Result<(), HostFault> {
-        for entry in self.0.range(prefix..).map_err(fault)? {
-            let (key, value) = entry.map_err(fault)?;
+        let mut range = self.guard(|| Ok(self.table.range(prefix..)?))?;
+        while let Some((key, value)) = self.guard(|| Ok(range.next().transpose()?))? {
             if !key.value().starts_with(prefix) || visit(key.value(), value.value())?.is_break() {
                 break;
             }
@@ -191,21 +375,39 @@ impl Snapshot for DiskSnapshot {
 
 impl Store for DiskStore {
     fn snapshot(&self) -> Result<Rc<dyn Snapshot>, HostFault> {
-        let transaction = self.database.begin_read().map_err(fault)?;
-        Ok(Rc::new(DiskSnapshot(transaction.open_table(TABLE).map_err(fault)?)))
+        let table = guard(&self.path, "read", || {
+            let transaction = self.database.begin_read()?;
+            Ok(transaction.open_table(TABLE)?)
+        })?;
+        Ok(Rc::new(DiskSnapshot { table, path: self.path.clone() }))
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), HostFault> {
-        let transaction = self.database.begin_write().map_err(fault)?;
-        {
-            let mut table = transaction.open_table(TABLE).map_err(fault)?;
-            for (key, value) in batch.iter() {
-                match value {
-                    Some(value) => table.insert(key, value).map_err(fault)?,
-                    None => table.remove(key).map_err(fault)?,
-                };
+        guard(&self.path, "commit", || {
+            let transaction = self.database.begin_write()?;
+            {
+                let mut table = transaction.open_table(TABLE)?;
+                for (key, value) in batch.iter() {
+                    match value {
+                        Some(value) => table.insert(key, value)?,
+                        None => table.remove(key)?,
+                    };
+                }
             }
+            Ok(transaction.commit()?)
+        })
+    }
+
+    fn reserve(&self, bytes: u64) -> Result<(), HostFault> {
+        // What cannot be asked is tried.
+        let Ok(space) = rustix::fs::statvfs(&*self.path) else { return Ok(()) };
+        let free = space.f_bavail.saturating_mul(space.f_frsize);
+        let needed = bytes.saturating_mul(COPIES).saturating_add(COMMIT_BYTES);
+        if free >= needed {
+            return Ok(());
         }
-        transaction.commit().map_err(fault)
+        let what = format!("{free} bytes are free, {needed} are needed");
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        Err(DiskFault::io(&self.path, &what, full).into())
     }
 }

@@ -19,6 +19,7 @@
 //! | 10 | account, data id | data that has arrived before its receipt |
 //! | 11 | account, data id | a yielded receipt |
 //! | 12 | height and sequence number, big-endian | account and data id of a yield that expires then |
+//! | 13 | receipt id | height of the block in which a fault of the host ended it |
 
 use cotenant_submodules::Namespace;
 use near_account_id::AccountId;
@@ -159,4 +160,19 @@ pub fn expiries() -> Vec<u8> {
 /// Height of a key that [`expiry`] made.
 pub fn expiry_height(key: &[u8]) -> Option<u64> {
     key.get(1..9)?.try_into().ok().map(u64::from_be_bytes)
+}
+
+/// That a fault of the host ended a receipt.
+pub fn faulted(receipt: &CryptoHash) -> Vec<u8> {
+    key(13, &[], receipt.as_bytes())
+}
+
+/// All receipts that a fault of the host ended.
+pub fn all_faulted() -> Vec<u8> {
+    key(13, &[], &[])
+}
+
+/// Whether a key is one that [`module`] made.
+pub fn is_module(key: &[u8]) -> bool {
+    key.first() == Some(&3)
 }

@@ -5,10 +5,14 @@
 //! [`Batch`] and are there wholly or not at all. [`WorkingState`] is a snapshot with uncommitted changes over
 //! it; it is what a running call sees. Nothing here decides what a call or an action means.
 
+#[cfg(test)]
+mod damage;
 mod disk;
 pub mod keys;
 mod memory;
 pub mod records;
+mod scrub;
+mod sealed;
 #[cfg(test)]
 mod tests;
 mod working;
@@ -16,6 +20,7 @@ mod working;
 pub use disk::{DiskStore, OpenError, STATE_FILE};
 pub use memory::MemoryStore;
 pub use records::{AccessKey, Account, Head};
+pub use scrub::{Scrubbed, scrub};
 pub use working::{Checkpoint, KeyValue, WorkingState};
 
 use crate::HostFault;
@@ -59,6 +64,15 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// The store failed; the state is as it was.
     fn commit(&self, batch: &Batch) -> Result<(), HostFault>;
+
+    /// Whether there is room for a transaction of this many bytes and what it may cause: asked before it is
+    /// taken, so that a full disk refuses it instead of holding up the queue.
+    ///
+    /// # Errors
+    /// There is not.
+    fn reserve(&self, _bytes: u64) -> Result<(), HostFault> {
+        Ok(())
+    }
 }
 
 impl std::fmt::Debug for dyn Store {
@@ -105,8 +119,8 @@ pub(crate) fn genesis(protocol: u32) -> Result<Batch, HostFault> {
 /// The store failed, or has never been initialised.
 pub fn protocol(store: &dyn Store) -> Result<u32, HostFault> {
     let bytes = store.snapshot()?.get(&keys::protocol())?;
-    let bytes =
-        bytes.ok_or_else(|| HostFault::Store("the state names no protocol version".into()))?;
+    let missing = || records::damaged(&keys::protocol(), "the state names no protocol version");
+    let bytes = bytes.ok_or_else(missing)?;
     records::decode(&keys::protocol(), &bytes)
 }
 

@@ -2,7 +2,9 @@
 
 use crate::HostFault;
 use crate::action::Permission;
+use crate::fault::DiskFault;
 use borsh::{BorshDeserialize, BorshSerialize};
+use std::path::Path;
 
 /// An account, without what hangs on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -45,8 +47,14 @@ pub(crate) fn encode<T: BorshSerialize>(record: &T) -> Result<Vec<u8>, HostFault
 
 /// A record from the bytes at a key.
 pub(crate) fn decode<T: BorshDeserialize>(key: &[u8], bytes: &[u8]) -> Result<T, HostFault> {
-    T::try_from_slice(bytes).map_err(|error| {
-        let tag = key.first().copied().unwrap_or_default();
-        HostFault::Store(format!("damaged record of kind {tag} ({} bytes): {error}", bytes.len()))
-    })
+    T::try_from_slice(bytes)
+        .map_err(|error| damaged(key, format!("a record of {} bytes: {error}", bytes.len())))
+}
+
+/// The fault of a record that is not as it was written.
+pub(crate) fn damaged(key: &[u8], rule: impl Into<String>) -> HostFault {
+    let kind = key.first().copied().unwrap_or_default();
+    let name = key.get(1..).unwrap_or_default();
+    let name = name[..name.len().min(96)].escape_ascii();
+    DiskFault::damaged(Path::new(""), rule, format!("kind {kind}, key {name}")).into()
 }

@@ -11,7 +11,7 @@ use cotenant_submodules::Namespace;
 use near_account_id::AccountId;
 use near_crypto::PublicKey;
 use near_primitives_core::hash::CryptoHash;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
@@ -25,6 +25,8 @@ pub type KeyValue = (Vec<u8>, Vec<u8>);
 pub struct WorkingState {
     snapshot: Rc<dyn Snapshot>,
     changes: Rc<Changes>,
+    /// Yields that calls do not see.
+    hidden: Rc<BTreeSet<Vec<u8>>>,
 }
 
 /// The changes at some moment, to return to.
@@ -43,12 +45,22 @@ impl WorkingState {
     /// # Errors
     /// The store failed.
     pub fn of(store: &dyn Store) -> Result<Self, HostFault> {
-        Ok(Self { snapshot: store.snapshot()?, changes: Rc::default() })
+        Ok(Self { snapshot: store.snapshot()?, changes: Rc::default(), hidden: Rc::default() })
+    }
+
+    /// The same changes over another snapshot, which `wrap` makes of this one's.
+    pub(crate) fn over(&self, wrap: impl FnOnce(Rc<dyn Snapshot>) -> Rc<dyn Snapshot>) -> Self {
+        Self { snapshot: wrap(self.snapshot.clone()), ..self.clone() }
     }
 
     /// What a call sees: these changes and no later ones.
     pub fn view(&self) -> Rc<dyn StateView> {
         Rc::new(self.clone())
+    }
+
+    /// Hides a yield from calls, as NEAR did those of earlier actions of a receipt before protocol 83.
+    pub(crate) fn hide_yield(&mut self, account: &AccountId, data_id: &CryptoHash) {
+        Rc::make_mut(&mut self.hidden).insert(keys::yielded(account, data_id));
     }
 
     /// The changes until now.
@@ -227,8 +239,7 @@ impl WorkingState {
             // One byte of length, then the id (see `keys`).
             let id = key.get(prefix.len() + 1..).and_then(|id| std::str::from_utf8(id).ok());
             let id = id.and_then(|id| id.parse().ok());
-            let damaged = || HostFault::Store("damaged key of an account".into());
-            found.push(id.ok_or_else(damaged)?);
+            found.push(id.ok_or_else(|| records::damaged(key, "no account id"))?);
             Ok(ControlFlow::Continue(()))
         })?;
         Ok(found)
@@ -246,7 +257,7 @@ impl WorkingState {
         let mut found = BTreeMap::new();
         self.scan(&prefix, |key, value| {
             let namespace = Namespace::from_bytes(&key[prefix.len()..])
-                .map_err(|error| HostFault::Store(format!("damaged key of a module: {error}")))?;
+                .map_err(|error| records::damaged(key, error.to_string()))?;
             found.insert(namespace, records::decode(key, value)?);
             Ok(ControlFlow::Continue(()))
         })?;
@@ -329,13 +340,8 @@ impl StateView for WorkingState {
         self.read(&keys::module(account, namespace))
     }
 
-    fn yield_pending(&self, account: &AccountId, data_id: &CryptoHash) -> Result<bool, HostFault> {
-        let found: Option<crate::runtime::PendingYield> =
-            self.read(&keys::yielded(account, data_id))?;
-        Ok(found.is_some_and(|pending| !pending.resumed))
-    }
-
     fn yield_exists(&self, account: &AccountId, data_id: &CryptoHash) -> Result<bool, HostFault> {
-        Ok(self.get(&keys::yielded(account, data_id))?.is_some())
+        let key = keys::yielded(account, data_id);
+        Ok(!self.hidden.contains(&key) && self.get(&key)?.is_some())
     }
 }

@@ -551,6 +551,19 @@ impl<R: Renumber> CallTree<R> {
         None
     }
 
+    /// Whether a frame or one of those that called it has a receipt of some kind.
+    pub fn any_receipt(&self, id: FrameId, is: impl Fn(&R) -> bool) -> bool {
+        let mut at = Some(id);
+        while let Some(id) = at {
+            let frame = self.frame(id);
+            if frame.effects.receipts.iter().any(&is) {
+                return true;
+            }
+            at = frame.caller;
+        }
+        false
+    }
+
     /// Writes or (with `None`) removes a key in the frame's namespace.
     ///
     /// # Errors

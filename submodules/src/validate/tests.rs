@@ -541,3 +541,17 @@ proptest! {
         let _ = inspect(&code, &config());
     }
 }
+
+#[test]
+fn many_unknown_imports_cost_no_more_than_their_number() {
+    let mut text = String::from("(module");
+    for number in 0..9_000 {
+        let _ = write!(text, r#"(import "env" "storage_reed{number}" (func))"#);
+    }
+    text.push(')');
+    let rejection = rejected(&wasm(&text), Visibility::Public, &config());
+    let hinted = |violation: &&Violation| violation.hint.starts_with("did you mean");
+    let hinted = rejection.violations.iter().filter(hinted).count();
+    assert!((1..=64).contains(&hinted), "{hinted}");
+    assert_eq!(rejection.violations.len(), VIOLATIONS_MAX);
+}

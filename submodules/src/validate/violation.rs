@@ -115,7 +115,7 @@ pub(super) struct Faults {
 
 impl Faults {
     pub(super) fn add(&mut self, rule: Rule, found: String, limit: String, place: Place) {
-        self.add_with_hint(rule, found, limit, place, rule.hint.to_owned());
+        self.add_with_hint(rule, found, limit, place, || rule.hint.to_owned());
     }
 
     pub(super) fn add_with_hint(
@@ -124,9 +124,11 @@ impl Faults {
         found: String,
         limit: String,
         place: Place,
-        hint: String,
+        hint: impl FnOnce() -> String,
     ) {
+        // What is not shown is not worked out.
         if self.found.len() < VIOLATIONS_MAX {
+            let hint = hint();
             self.found.push((rule, Violation { rule: rule.id, found, limit, place, hint }));
         } else {
             self.omitted += 1;

@@ -58,6 +58,8 @@ struct Totals {
 /// What a walk has found.
 pub(super) struct Walk<'a> {
     pub(super) faults: Faults,
+    /// Names for which a similar one was looked for.
+    pub(super) suggestions: u32,
     visibility: Visibility,
     config: &'a Config,
     features: WasmFeatures,
@@ -89,6 +91,7 @@ impl<'a> Walk<'a> {
         let features = features(visibility, config);
         let mut walk = Self {
             faults: Faults::default(),
+            suggestions: 0,
             visibility,
             config,
             features,

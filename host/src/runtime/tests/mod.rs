@@ -2,6 +2,7 @@
 //! where they are.
 
 mod accounts;
+mod faults;
 mod keys;
 mod money;
 mod promises;
@@ -97,14 +98,18 @@ impl Guest {
 
 type Script = Box<dyn Fn(&mut Guest)>;
 
+type FaultIn = (u32, fn() -> HostFault);
+
 /// Guests by account and method, and what they were called with.
 #[derive(Default)]
 struct Scripts {
     table: RefCell<BTreeMap<(String, String), Script>>,
     calls: RefCell<Vec<String>>,
     seeds: RefCell<Vec<[u8; 32]>>,
-    /// Fails as a host does, this many calls from now.
-    fault_in: RefCell<Option<u32>>,
+    /// Fails as a host does, this many calls from now, and how.
+    fault_in: RefCell<Option<FaultIn>>,
+    /// Calls that came with care.
+    interpreted: RefCell<u32>,
     prices: Option<Arc<Schedule>>,
 }
 
@@ -120,13 +125,13 @@ impl Executor for Scripts {
         state: Rc<dyn StateView>,
         context: CallContext,
     ) -> Result<Execution, HostFault> {
-        let due = self.fault_in.borrow_mut().as_mut().map(|left| {
-            *left = left.saturating_sub(1);
-            *left == 0
-        });
-        if due == Some(true) {
-            *self.fault_in.borrow_mut() = None;
-            return Err(HostFault::Engine("the test's own fault".into()));
+        let fault = *self.fault_in.borrow();
+        if let Some((left, fault)) = fault {
+            // A fault of its own, not of its state: the next run of the same receipt has it again.
+            if left == 1 {
+                return Err(fault());
+            }
+            *self.fault_in.borrow_mut() = Some((left - 1, fault));
         }
         let called = format!("{}.{}@{}", context.account, context.method, context.block_height);
         self.calls.borrow_mut().push(called);
@@ -150,6 +155,15 @@ impl Executor for Scripts {
             None => guest.abort = Some("MethodResolveError.MethodNotFound".into()),
         }
         Ok(execution(self.prices.as_ref().unwrap(), guest))
+    }
+
+    fn execute_interpreted(
+        &self,
+        state: Rc<dyn StateView>,
+        context: CallContext,
+    ) -> Result<Execution, HostFault> {
+        *self.interpreted.borrow_mut() += 1;
+        self.execute(state, context)
     }
 }
 

@@ -136,18 +136,19 @@ fn the_yoctonear_that_an_empty_account_is_lent_is_counted() {
         guest.lent = 2;
         guest.promise("bob.near", &[], vec![call("pay", b"", 2, 5 * TGAS)]);
     });
-    let error =
-        world.execute(&from_to("alice.near", "zero.near", vec![call("run", b"", 0, 50 * TGAS)]));
-    assert!(matches!(error, Err(RuntimeError::Fault(HostFault::Bug(_)))));
+    let outcome = run(&world, "alice.near", "zero.near", vec![call("run", b"", 0, 50 * TGAS)]);
+    assert_eq!(failure_code(outcome.root().unwrap()), HOST_FAULT);
+    assert_eq!(balance(&world, "bob.near"), 1_000 * NEAR + 1);
 }
 
 #[test]
-fn a_machine_that_miscounts_is_a_bug_and_changes_nothing() {
+fn a_machine_that_miscounts_ends_the_receipt_by_a_fault() {
     let world = world(&["alice.near", "bob.near"]);
     world.machine().on("bob.near", "run", |guest| guest.reserved = 1);
-    let error =
-        world.execute(&from_to("alice.near", "bob.near", vec![call("run", b"", 0, 100 * TGAS)]));
-    assert!(matches!(error, Err(RuntimeError::Fault(HostFault::Bug(_)))));
+    let before = tokens(&world);
+    let outcome = run(&world, "alice.near", "bob.near", vec![call("run", b"", 0, 100 * TGAS)]);
+    assert_eq!(failure_code(outcome.root().unwrap()), HOST_FAULT);
+    assert_eq!(before as i128 - tokens(&world) as i128, lost_in(&outcome));
 }
 
 const ACCOUNTS: [&str; 3] = ["alice.near", "bob.near", "carol.near"];

@@ -133,7 +133,7 @@ fn with_yields(world: &Runtime<Scripts>) {
     });
     machine.on("bob.near", "resume", |guest| {
         let data_id = CryptoHash::hash_bytes(b"name");
-        let known = guest.state.yield_pending(&guest.context.account, &data_id).unwrap();
+        let known = guest.state.yield_exists(&guest.context.account, &data_id).unwrap();
         guest.resume(data_id, b"answer");
         guest.resume(data_id, b"second answer");
         guest.returns(if known { b"known" } else { b"unknown" });
@@ -240,6 +240,60 @@ fn two_yields_of_one_name_do_not_meet() {
     run(&world, "alice.near", "bob.near", vec![call("wait", b"", 0, 50 * TGAS)]);
     let outcome = run(&world, "alice.near", "bob.near", vec![call("wait", b"", 0, 50 * TGAS)]);
     assert_eq!(failure_code(outcome.root().unwrap()), "YieldAlreadyPending");
+}
+
+/// Two calls of one receipt: the first yields and lets its own receipt be the value of nothing, the second answers.
+fn yield_then(world: &Runtime<Scripts>, second: &str) -> TransactionOutcome {
+    with_yields(world);
+    world.machine().on("bob.near", "wait", |guest| {
+        guest.yields(b"name", "back");
+    });
+    let actions = vec![call("wait", b"", 0, 50 * TGAS), call(second, b"", 0, 50 * TGAS)];
+    run(world, "alice.near", "bob.near", actions)
+}
+
+#[test]
+fn a_later_action_of_the_same_receipt_sees_and_resumes_a_yield() {
+    let world = world(&["alice.near", "bob.near"]);
+    let before = tokens(&world);
+    let outcome = yield_then(&world, "resume");
+    assert_eq!(outcome.status(), Some(&Status::SuccessValue(b"known".to_vec())));
+    let logs: Vec<_> = outcome.receipts.iter().flat_map(|one| one.logs.clone()).collect();
+    assert_eq!(logs, ["[\"answer\"]"]);
+    assert!(world.advance_blocks(1_000).unwrap().is_empty());
+    assert_eq!(waiting(&world), 0);
+    assert_eq!(before as i128 - tokens(&world) as i128, lost_in(&outcome));
+}
+
+#[test]
+fn a_later_action_that_fails_takes_the_yield_and_its_answer_back() {
+    let world = world(&["alice.near", "bob.near"]);
+    world.machine().on("bob.near", "fail", |guest| {
+        guest.resume(CryptoHash::hash_bytes(b"name"), b"answer");
+        guest.abort = Some("HostError.GuestPanic".into());
+    });
+    let outcome = yield_then(&world, "fail");
+    assert_eq!(failure_code(outcome.root().unwrap()), "HostError.GuestPanic");
+    assert_eq!(waiting(&world), 0);
+}
+
+#[test]
+fn before_protocol_83_a_later_action_sees_no_yield() {
+    let world = world_of(Arc::new(MemoryStore::new(82).unwrap()), &["alice.near", "bob.near"]);
+    let outcome = yield_then(&world, "resume");
+    assert_eq!(outcome.status(), Some(&Status::SuccessValue(b"unknown".to_vec())));
+}
+
+#[test]
+fn the_time_of_an_answered_yield_is_not_that_of_the_next_of_its_name() {
+    let world = world(&["alice.near", "bob.near"]);
+    yield_then(&world, "resume");
+    world.advance_blocks(100).unwrap();
+    let second = run(&world, "alice.near", "bob.near", vec![call("wait", b"", 0, 50 * TGAS)]);
+    let blocks = world.schedule().vm.limit_config.yield_timeout_length_in_blocks;
+    let made = second.root().unwrap().block_height;
+    let ran = world.advance_blocks(blocks).unwrap();
+    assert_eq!(ran[0].block_height, made + blocks + 1);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Faults of the host and crashes: what was committed is there, what was not never was.
 
 use super::*;
+use crate::marks::Marks;
+use crate::runtime::queue;
 use crate::state::DiskStore;
 
 fn with_scripts(world: &Runtime<Scripts>) {
@@ -23,7 +25,7 @@ fn value(world: &Runtime<Scripts>, key: &[u8]) -> Option<Vec<u8>> {
 }
 
 #[test]
-fn a_fault_in_the_middle_loses_nothing_and_repeats_nothing() {
+fn a_halt_in_the_middle_loses_nothing_and_repeats_nothing() {
     let undisturbed = world(&["alice.near", "bob.near"]);
     with_scripts(&undisturbed);
     undisturbed.execute(&start()).unwrap();
@@ -33,9 +35,10 @@ fn a_fault_in_the_middle_loses_nothing_and_repeats_nothing() {
             let disk = Arc::new(DiskStore::open(home.path(), None).unwrap());
             let world = world_of(disk, &["alice.near", "bob.near"]);
             with_scripts(&world);
-            *world.machine().fault_in.borrow_mut() = Some(fault_in);
+            let machine_fault = || HostFault::Machine("the test's own fault".into());
+            *world.machine().fault_in.borrow_mut() = Some((fault_in, machine_fault));
             let error = world.execute(&start()).unwrap_err();
-            assert!(matches!(error, RuntimeError::Fault(HostFault::Engine(_))), "{error}");
+            assert!(matches!(error, RuntimeError::Fault(HostFault::Machine(_))), "{error}");
             assert_eq!(value(&world, b"started").is_some(), fault_in > 1);
             assert_eq!(value(&world, b"done"), None);
         }
@@ -46,6 +49,60 @@ fn a_fault_in_the_middle_loses_nothing_and_repeats_nothing() {
         assert_eq!(world.digest().unwrap(), undisturbed.digest().unwrap(), "{fault_in}");
         assert!(value(&world, b"done").is_some());
     }
+}
+
+/// A home whose queue holds one receipt that two processes died with.
+fn home_with_a_suspect() -> (tempfile::TempDir, CryptoHash) {
+    let home = tempfile::tempdir().unwrap();
+    let world = world_of(
+        Arc::new(DiskStore::open(home.path(), None).unwrap()),
+        &["alice.near", "bob.near"],
+    );
+    with_scripts(&world);
+    let machine_fault = || HostFault::Machine("the test's own fault".into());
+    *world.machine().fault_in.borrow_mut() = Some((1, machine_fault));
+    world.execute(&start()).unwrap_err();
+    let due = queue::due(&world.state().unwrap(), u64::MAX).unwrap();
+    let id = due[0].1.id;
+    drop(world);
+    for _ in 0..2 {
+        // A process that dies clears no mark.
+        Marks::open(home.path()).unwrap().begin(Work::Receipt(id)).unwrap();
+    }
+    (home, id)
+}
+
+#[test]
+fn a_receipt_that_killed_two_processes_is_rehearsed_and_only_its_own_death_ends_it() {
+    use std::os::unix::fs::PermissionsExt;
+    for (script, ended) in [
+        ("kill -SEGV $$", true),
+        ("kill -ABRT $$", true),
+        ("kill -XCPU $$", true),
+        ("kill -KILL $$", false),
+        ("kill -TERM $$", false),
+        ("exit 0", false),
+        ("exit 4", false),
+    ] {
+        let (home, id) = home_with_a_suspect();
+        let program = home.path().join("child");
+        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+        let options = crate::Options { rehearsal: Some(program), ..crate::Options::default() };
+        let host = crate::Host::open(home.path(), &options).unwrap();
+        let outcomes = host.runtime().advance_blocks(0).unwrap();
+        let root = outcomes.iter().find(|one| one.id == id).unwrap();
+        // There is no module, so that a run of it fails too, in its own way.
+        assert_eq!(failure_code(root) == HOST_FAULT, ended, "{script}: {:?}", root.status);
+        let report = home.path().join(crate::marks::FAULTS_FOLDER).join(id.to_string());
+        assert_eq!(report.exists(), ended, "{script}");
+        assert!(host.runtime().advance_blocks(0).unwrap().is_empty());
+    }
+    // Without a program to rehearse with it runs here, however often it died.
+    let (home, id) = home_with_a_suspect();
+    let host = crate::Host::open(home.path(), &crate::Options::default()).unwrap();
+    let outcomes = host.runtime().advance_blocks(0).unwrap();
+    assert_ne!(failure_code(outcomes.iter().find(|one| one.id == id).unwrap()), HOST_FAULT);
 }
 
 #[test]
@@ -72,7 +129,7 @@ fn prices_of_another_protocol_are_refused() {
     let store = Arc::new(MemoryStore::new(63).unwrap());
     let error =
         Runtime::new(store, Schedule::for_protocol(88).unwrap(), Scripts::default()).err().unwrap();
-    assert!(matches!(error, HostFault::Store(_)), "{error}");
+    assert!(matches!(error, HostFault::Bug(_)), "{error}");
 }
 
 #[test]

@@ -11,6 +11,9 @@ use crate::table::{Group, HOST_FUNCTIONS, HostFunction, Width};
 /// Longest name for which a similar one is looked for.
 const SIMILAR_BYTES_MAX: usize = 64;
 
+/// Names of a module for which a similar one is looked for.
+const SIMILAR_MAX: u32 = 64;
+
 impl<'a> Walk<'a> {
     pub(super) fn import(&mut self, import: Import<'a>, offset: usize) {
         let place = || Place::at("import", offset);
@@ -36,7 +39,8 @@ impl<'a> Walk<'a> {
         }
         let name = shown(import.name);
         let Some(row) = HostFunction::by_name(import.name) else {
-            let hint = match similar(import.name) {
+            let suggestions = &mut self.suggestions;
+            let hint = || match similar(import.name, suggestions) {
                 Some(row) => format!("did you mean `{}`? {}", row.name, rules::IMPORT_UNKNOWN.hint),
                 None => rules::IMPORT_UNKNOWN.hint.to_owned(),
             };
@@ -97,15 +101,18 @@ fn written(params: &[ValType], results: &[ValType]) -> String {
     format!("{} -> {}", list(params), list(results))
 }
 
-/// The function whose name is nearest to one that does not exist, if it is near enough for a slip.
-fn similar(name: &str) -> Option<&'static HostFunction> {
-    if name.len() > SIMILAR_BYTES_MAX {
+/// The function whose name is nearest to one that does not exist, if it is near enough for a slip. `asked` counts how
+/// often this was looked for: somebody who mistypes many names needs no more than the first of them.
+fn similar(name: &str, asked: &mut u32) -> Option<&'static HostFunction> {
+    if name.len() > SIMILAR_BYTES_MAX || *asked == SIMILAR_MAX {
         return None;
     }
-    let near =
-        HOST_FUNCTIONS.iter().map(|row| (distance(name.as_bytes(), row.name.as_bytes()), row));
+    *asked += 1;
+    let slip = 1 + name.len() / 6;
+    let near = HOST_FUNCTIONS.iter().filter(|row| row.name.len().abs_diff(name.len()) <= slip);
+    let near = near.map(|row| (distance(name.as_bytes(), row.name.as_bytes()), row));
     let (distance, row) = near.min_by_key(|(distance, _)| *distance)?;
-    (distance <= 1 + name.len() / 6).then_some(row)
+    (distance <= slip).then_some(row)
 }
 
 /// Insertions, removals and replacements between two texts.
