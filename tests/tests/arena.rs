@@ -189,17 +189,13 @@ fn changing_module(rng: &mut impl Rng) -> String {
       (func $mix (param i64) (global.set $digest
         (i64.add (i64.mul (global.get $digest) (i64.const 0x100000001b3)) (local.get 0))))
       (func (export "run") (local $n i32)"#;
-    for table in ["$t"] {
-        text += &format!("(call $mix (i64.extend_i32_u (table.size {table})))");
-    }
-    for (table, size) in [("$t", elements)] {
-        for at in 0..size {
-            text += &format!(
-                "(if (i32.eqz (ref.is_null (table.get {table} (i32.const {at})))) (then
-                  (call $mix (call_indirect {table} (type $number) (i32.const {at})))))
-                (call $mix (i64.extend_i32_u (ref.is_null (table.get {table} (i32.const {at})))))"
-            );
-        }
+    text += "(call $mix (i64.extend_i32_u (table.size $t)))";
+    for at in 0..elements {
+        text += &format!(
+            "(if (i32.eqz (ref.is_null (table.get $t (i32.const {at})))) (then
+              (call $mix (call_indirect $t (type $number) (i32.const {at})))))
+            (call $mix (i64.extend_i32_u (ref.is_null (table.get $t (i32.const {at})))))"
+        );
     }
     for n in 0..globals {
         let as_i64 = [
