@@ -6,6 +6,7 @@ use crate::failure::{Exit, Failure};
 use crate::report::key_values;
 use anyhow::Result;
 use cotenant_host::child::{self, Limits};
+use cotenant_host::compile::Compile;
 use cotenant_host::engine::EngineKind;
 use cotenant_host::runtime::FaultReport;
 use cotenant_host::state::scrub;
@@ -96,7 +97,9 @@ fn reproduce(file: &Path, engine: EngineKind, console: &Console) -> Result<Exit>
 pub(super) fn rehearse(receipt: CryptoHash, global: &Global) -> Result<Exit> {
     child::enter(&REHEARSAL)?;
     child::end_with_input();
-    let options = Options { protocol: global.protocol, ..Options::default() };
+    // A compiler that dies is no death of the receipt's.
+    let compile = Some(Compile::Never);
+    let options = Options { protocol: global.protocol, compile, ..Options::default() };
     let limit = |gas: u64| {
         // A limit that cannot be raised ends it early, which says nothing but that it was long.
         let _ = child::allow_cpu(2 * OPENING_SECONDS + gas.div_ceil(GAS_PER_SECOND));

@@ -305,6 +305,20 @@ impl<M: Machine> Runtime<M> {
         })
     }
 
+    /// Prepares code. Code that a process died with is left to the receipt, whose mark can end it; so is a panic.
+    fn prepare_code(&self, code: &[u8], visibility: Visibility) -> Result<(), HostFault> {
+        let work = Work::Deploy(CryptoHash::hash_bytes(code));
+        let marked = Marked::begin(&*self.watch, work)?;
+        if marked.care == Care::Ordinary {
+            let prepare = || {
+                self.machine.prepare(code, visibility);
+                Ok(())
+            };
+            drop(ending::catch(prepare));
+        }
+        Ok(())
+    }
+
     /// Prepares the code that a transaction deploys before it waits for the chain and the chain for it, if its signer could
     /// pay for it now: whether the transaction is valid is decided again where it is made a receipt.
     fn prepare(&self, transaction: &Transaction) -> Result<(), HostFault> {
@@ -323,10 +337,10 @@ impl<M: Machine> Runtime<M> {
         }
         for (visibility, code) in deploys {
             match code {
-                Code::Bytes(code) => self.machine.prepare(code, visibility),
+                Code::Bytes(code) => self.prepare_code(code, visibility)?,
                 Code::Hash(hash) => {
                     if let Some(code) = self.state()?.code(hash)? {
-                        self.machine.prepare(&code, visibility);
+                        self.prepare_code(&code, visibility)?;
                     }
                 }
             }

@@ -20,6 +20,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Name of the file in a home folder.
 pub const STATE_FILE: &str = "state.redb";
@@ -231,12 +232,24 @@ fn open_database(home: &Path, path: &Path) -> Result<Database, OpenError> {
     open_sealed(path, Arc::new(sealed))
 }
 
+/// Locks the file for this process. One that was just killed may take a moment to be gone, and so may a child of its
+/// that was being started.
 fn lock(path: &Path, file: &File) -> Result<(), OpenError> {
-    match file.try_lock() {
-        Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => Err(OpenError::AlreadyOpen { path: path.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(OpenError::Io { path: path.to_owned(), source }),
+    const TRIES: u32 = 20;
+    const PAUSE: Duration = Duration::from_millis(20);
+    for attempt in 1.. {
+        match file.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::WouldBlock) if attempt < TRIES => std::thread::sleep(PAUSE),
+            Err(TryLockError::WouldBlock) => {
+                return Err(OpenError::AlreadyOpen { path: path.to_owned() });
+            }
+            Err(TryLockError::Error(source)) => {
+                return Err(OpenError::Io { path: path.to_owned(), source });
+            }
+        }
     }
+    Ok(())
 }
 
 fn open_sealed(path: &Path, sealed: Arc<SealedFile>) -> Result<Database, OpenError> {
