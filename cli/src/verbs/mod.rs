@@ -101,9 +101,14 @@ fn open(global: &Global, console: &Console) -> Result<Host> {
 /// What one process compiles before it ends is done for the next; it waits so long for what its calls brought about.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Gives the compiles that a call began a moment to end. What does not is begun again by the next process.
+/// The longest that it waits.
+const LINGER_MAX: Duration = Duration::from_secs(32);
+
+/// Gives the compiles that a call began a moment to end. What does not is begun again by the next process, which waits twice
+/// as long for it, so that large modules are compiled too.
 fn linger(host: &Host) {
-    host.registry().settle(LINGER);
+    let again = host.registry().attempts().saturating_sub(1).min(5);
+    host.registry().settle((LINGER * 2_u32.pow(again)).min(LINGER_MAX));
 }
 
 /// Compiles all modules of an account that are not compiled yet, or have failed; says which cannot be.

@@ -119,8 +119,8 @@ fn code_that_is_replaced_leaves_the_cache() {
 #[test]
 fn a_compile_over_its_limit_leaves_the_module_callable() {
     let folder = Folder::new();
-    let host = |address_space_bytes| {
-        let limits = CompileLimits { address_space_bytes, ..CompileLimits::default() };
+    let host = |address_space_bytes, cpu_seconds| {
+        let limits = CompileLimits { address_space_bytes, cpu_seconds, ..CompileLimits::default() };
         let program = env!("CARGO_BIN_EXE_cotenant").into();
         let arguments = vec!["compile-worker".into()];
         let options = Options {
@@ -132,7 +132,7 @@ fn a_compile_over_its_limit_leaves_the_module_callable() {
     };
     let id: ModuleId = "a.near".parse().unwrap();
     // Enough for a process to start, not for a compiler.
-    let tight = host(192 << 20);
+    let tight = host(192 << 20, 60);
     tight.deploy(&id, Visibility::Public, cotenant_contracts::engine()).unwrap();
     let record = tight.modules(&id.account).unwrap().remove(&id.namespace).unwrap();
     let reason = tight.registry().compile(&record, false).unwrap().unwrap_err();
@@ -142,7 +142,14 @@ fn a_compile_over_its_limit_leaves_the_module_callable() {
         matches!(outcome.status(), Some(Status::Failure(failure)) if failure.code.contains("MethodNotFound"))
     );
     drop(tight);
-    let roomy = host(CompileLimits::default().address_space_bytes);
+    let slow = host(1 << 30, 1);
+    let large: ModuleId = "b.near".parse().unwrap();
+    slow.deploy(&large, Visibility::Public, cotenant_contracts::wasm_in_wasm()).unwrap();
+    let other = slow.modules(&large.account).unwrap().remove(&large.namespace).unwrap();
+    let over = slow.registry().compile(&other, false).unwrap().unwrap_err();
+    assert!(over.contains("1 s of CPU time"), "{over}");
+    drop(slow);
+    let roomy = host(CompileLimits::default().address_space_bytes, 60);
     assert_eq!(roomy.registry().status(&record).reason, Some(reason), "the next process knows");
     assert_eq!(roomy.registry().compile(&record, true).unwrap(), Ok(()));
     assert_eq!(roomy.registry().status(&record).tier, EngineKind::Cranelift);

@@ -26,6 +26,7 @@ use near_primitives_core::hash::CryptoHash;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io;
+use std::num::NonZero;
 use std::sync::atomic::AtomicBool;
 
 const MAGIC: &[u8; 8] = b"cotenant";
@@ -126,16 +127,17 @@ impl AuthenticArtifact {
         Self { engine: EngineKind::Wasmi, accepted, facts, bytes: metered, start: 0 }
     }
 
-    /// Compiles a metered module to native code.
+    /// Compiles a metered module to native code, in this process on so many threads, or on as many as there are cores.
     ///
     /// # Errors
     /// Why the compiler did not.
     pub(crate) fn compile(
         compiler: &Compiler,
         stand_in: &AuthenticArtifact,
+        threads: Option<NonZero<usize>>,
         cancelled: &AtomicBool,
     ) -> Result<Self, CompileFailure> {
-        let bytes = compiler.compile(stand_in.code(), cancelled)?;
+        let bytes = compiler.compile(stand_in.code(), threads, cancelled)?;
         let facts = stand_in.facts.clone();
         Ok(Self {
             engine: EngineKind::Cranelift,

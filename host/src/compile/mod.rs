@@ -9,6 +9,7 @@ mod worker;
 pub use worker::{WorkerError, work};
 
 use crate::engine::compile_native;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -90,10 +91,11 @@ impl Compiler {
     pub(crate) fn compile(
         &self,
         metered: &[u8],
+        threads: Option<NonZero<usize>>,
         cancelled: &AtomicBool,
     ) -> Result<Vec<u8>, CompileFailure> {
         match self {
-            Compiler::InProcess => compile_caught(metered).map_err(CompileFailure::Module),
+            Compiler::InProcess => compile_caught(metered, threads).map_err(CompileFailure::Module),
             Compiler::Process { program, arguments, limits } => {
                 worker::compile_in_child(program, arguments, limits, metered, cancelled)
             }
@@ -101,9 +103,9 @@ impl Compiler {
     }
 }
 
-/// Compiles on this thread; a panic of the compiler is its refusal.
-fn compile_caught(metered: &[u8]) -> Result<Vec<u8>, String> {
-    match std::panic::catch_unwind(|| compile_native(metered)) {
+/// Compiles in this process; a panic of the compiler is its refusal.
+fn compile_caught(metered: &[u8], threads: Option<NonZero<usize>>) -> Result<Vec<u8>, String> {
+    match std::panic::catch_unwind(|| compile_native(metered, threads)) {
         Ok(Ok(code)) => Ok(code),
         Ok(Err(message)) => Err(format!("the compiler refuses it: {message}")),
         Err(_) => Err("the compiler panicked".to_owned()),

@@ -81,12 +81,15 @@ pub(crate) fn native_fingerprint() -> String {
     format!("wasmer 7.4.2 cranelift options {COMPILER_OPTIONS} {triple} {features:?}")
 }
 
-/// Compiles a metered module on this thread. The engine that does it goes with its result: it would keep the code mapped.
+/// Compiles a metered module on so many threads, or on as many as there are cores. The engine that does it goes with its result: it would keep the code mapped.
 ///
 /// # Errors
 /// Why the compiler refuses it.
-pub(crate) fn compile_native(metered: &[u8]) -> Result<Vec<u8>, String> {
-    let engine: wasmer::Engine = builder(Some(NonZero::<usize>::MIN)).engine().into();
+pub(crate) fn compile_native(
+    metered: &[u8],
+    threads: Option<NonZero<usize>>,
+) -> Result<Vec<u8>, String> {
+    let engine: wasmer::Engine = builder(threads).engine().into();
     let module = wasmer::Module::from_binary(&engine, metered).map_err(|e| e.to_string())?;
     module.serialize().map(|bytes| bytes.to_vec()).map_err(|e| e.to_string())
 }

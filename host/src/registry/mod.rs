@@ -8,10 +8,12 @@
 //! |---|---|
 //! | `modules.rs` | what is known of each module; what goes when there is too much; the index file |
 //! | `service.rs` | the threads that compile |
+//! | `store.rs` | artifacts and the index file on disk |
 //! | `upkeep.rs` | collecting, checking, clearing, pinning, reports |
 
 mod modules;
 mod service;
+mod store;
 #[cfg(test)]
 mod tests;
 mod upkeep;
@@ -37,10 +39,8 @@ use near_primitives_core::hash::{CryptoHash, hash};
 use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-
-/// Name of the index file among the artifacts.
-const INDEX: &str = "index";
 
 /// Rejections that are remembered, so that code which was refused before the chain's lock was taken is not looked at again
 /// behind it.
@@ -119,7 +119,9 @@ struct State {
     queue: CompileQueue<ModuleKey>,
     in_flight: HashSet<ModuleKey>,
     rejections: VecDeque<(ModuleKey, String)>,
-    workers: usize,
+    workers: Vec<JoinHandle<()>>,
+    /// When the index was written last.
+    indexed: Option<Instant>,
     /// Deploys since unused artifacts were collected.
     deploys: usize,
 }
@@ -264,6 +266,14 @@ impl Registry {
         self.shared.write_index();
     }
 
+    /// How often the compiles that run now were begun without coming to an end, by this process and those before it; at
+    /// least 1 while one runs.
+    pub fn attempts(&self) -> u32 {
+        let state = self.shared.lock();
+        let running = state.in_flight.iter().filter_map(|key| state.modules.slots.get(key));
+        running.map(|slot| slot.attempts).max().unwrap_or(0)
+    }
+
     /// Waits until nothing is compiled and nothing waits, at most so long; returns whether that is so.
     pub fn settle(&self, limit: Duration) -> bool {
         let state = self.shared.lock();
@@ -275,10 +285,23 @@ impl Registry {
 }
 
 impl Drop for Registry {
+    /// Waits for its threads: a compile in a child process is ended, one in this process is not to be interrupted.
     fn drop(&mut self) {
         self.shared.write_index();
-        self.shared.closing.store(true, Ordering::Relaxed);
+        {
+            // Under the lock: a thread that has just looked would else wait for ever.
+            let _state = self.shared.lock();
+            self.shared.closing.store(true, Ordering::Relaxed);
+        }
         self.shared.changed.notify_all();
+        loop {
+            let worker = self.shared.lock().workers.pop();
+            match worker {
+                // A thread that panicked has ended too.
+                Some(worker) => drop(worker.join()),
+                None => break,
+            }
+        }
     }
 }
 
@@ -567,104 +590,5 @@ impl Shared {
             CacheLimits { loaded_bytes: u64::MAX, ..limits }
         };
         state.modules.install(key, Arc::new(code), bytes as u64, &limits)
-    }
-
-    /// Returns an artifact of the store if it is authentic. What is not is removed and counted.
-    fn stored(&self, key: &ModuleKey, engine: EngineKind) -> Option<AuthenticArtifact> {
-        let Stored { store, seal } = self.artifacts.as_ref()?;
-        let name = *self.lock().modules.slots.get(key)?.key(engine);
-        let bytes = match store.get(&name.hex()) {
-            Ok(bytes) => bytes?,
-            Err(_) => {
-                self.lock().modules.totals.disk_failures += 1;
-                return None;
-            }
-        };
-        let artifact = seal.open(&name, engine, bytes);
-        if artifact.is_none() {
-            self.damaged(key, engine);
-        }
-        artifact
-    }
-
-    fn damaged(&self, key: &ModuleKey, engine: EngineKind) {
-        let mut state = self.lock();
-        state.modules.totals.damaged += 1;
-        state.modules.dirty = true;
-        let Some(slot) = state.modules.slots.get_mut(key) else { return };
-        slot.tier(engine).stored_bytes = 0;
-        let name = *slot.key(engine);
-        drop(state);
-        self.remove_file(&name);
-    }
-
-    /// Stores an artifact. That the disk is full is no fault: it is a cache.
-    fn store(&self, key: &ModuleKey, artifact: &AuthenticArtifact) {
-        let Some(Stored { store, seal }) = &self.artifacts else { return };
-        let engine = artifact.engine();
-        let Some(name) = self.lock().modules.slots.get(key).map(|slot| *slot.key(engine)) else {
-            return;
-        };
-        let written = seal
-            .seal(&name, artifact)
-            .ok_or_else(|| std::io::Error::other("facts that cannot be encoded"))
-            .and_then(|head| store.put(&name.hex(), &[&head, artifact.code()]));
-        let mut state = self.lock();
-        let modules = &mut state.modules;
-        modules.dirty = true;
-        match written {
-            Err(_) => modules.totals.disk_failures += 1,
-            Ok(bytes) => {
-                if let Some(slot) = modules.slots.get_mut(key) {
-                    slot.tier(engine).stored_bytes = bytes;
-                }
-            }
-        }
-        let too_many = modules.over_limit(self.options.limits.stored_bytes, key);
-        let mut files = Vec::new();
-        for key in &too_many {
-            if let Some(slot) = modules.slots.get_mut(key) {
-                slot.stand_in.stored_bytes = 0;
-                slot.native.stored_bytes = 0;
-                files.extend([slot.stand_in_key, slot.native_key]);
-            }
-        }
-        modules.totals.evicted += too_many.len() as u64;
-        drop(state);
-        files.iter().for_each(|file| self.remove_file(file));
-    }
-
-    fn remove_file(&self, name: &ArtifactKey) {
-        if let Some(Stored { store, .. }) = &self.artifacts
-            && store.remove(&name.hex()).is_err()
-        {
-            self.lock().modules.totals.disk_failures += 1;
-        }
-    }
-
-    fn read_index(&self) {
-        let Some(Stored { store, .. }) = &self.artifacts else { return };
-        let Ok(Some(bytes)) = store.get(INDEX) else { return };
-        let mut state = self.lock();
-        state.modules = Modules::from_index(&bytes, |record| self.keys(record));
-        if self.options.compile == Compile::Background {
-            // What the last process did not come to.
-            let State { modules, queue, .. } = &mut *state;
-            for (key, slot) in &modules.slots {
-                if slot.state == Native::Missing && slot.misses > 0 {
-                    queue.note_call(key, slot.account.as_ref(), slot.misses);
-                }
-            }
-        }
-    }
-
-    fn write_index(&self) {
-        let Some(Stored { store, .. }) = &self.artifacts else { return };
-        let mut state = self.lock();
-        let Some(bytes) = state.modules.to_index() else { return };
-        if store.put(INDEX, &[&bytes]).is_err() {
-            state.modules.totals.disk_failures += 1;
-        }
-        state.modules.dirty = false;
     }
 }

@@ -78,6 +78,8 @@ pub(super) struct Slot {
     pub(super) used: u64,
     pub(super) pinned: bool,
     pub(super) compile_micros: u64,
+    /// Compiles that were begun since one came to an end.
+    pub(super) attempts: u32,
     /// Who called it first.
     pub(super) account: Option<AccountId>,
     /// A deploy of this process, or one that an authentic artifact tells of, accepted it under today's rules.
@@ -118,8 +120,6 @@ pub(super) struct Modules {
     pub(super) slots: HashMap<ModuleKey, Slot>,
     pub(super) totals: CacheTotals,
     pub(super) clock: u64,
-    /// Changed since the index was written.
-    pub(super) dirty: bool,
 }
 
 pub(super) fn key_of(record: &ModuleRecord) -> ModuleKey {
@@ -140,6 +140,7 @@ impl Slot {
             used: 0,
             pinned: false,
             compile_micros: 0,
+            attempts: 0,
             account: None,
             accepted: false,
             deployed: None,
@@ -264,7 +265,7 @@ impl Modules {
 }
 
 /// Version of the index file.
-const INDEX_VERSION: u32 = 1;
+const INDEX_VERSION: u32 = 2;
 
 /// The index file: what of the table outlives the process. It vouches for nothing; without it the cache is as good, but has
 /// forgotten who used it and what failed.
@@ -289,6 +290,7 @@ struct IndexEntry {
     used: u64,
     pinned: bool,
     compile_micros: u64,
+    attempts: u32,
     account: Option<String>,
 }
 
@@ -310,6 +312,7 @@ impl Modules {
             used: slot.used,
             pinned: slot.pinned,
             compile_micros: slot.compile_micros,
+            attempts: slot.attempts,
             account: slot.account.as_ref().map(ToString::to_string),
         });
         let entries = entries.collect();
@@ -340,7 +343,12 @@ impl Modules {
             }
             if entry.native_key == native {
                 slot.native.stored_bytes = entry.native_bytes;
-                slot.state = entry.state;
+                // A process that was killed may have compiled it since.
+                slot.state = match entry.state {
+                    Native::Missing => Native::Unknown,
+                    state => state,
+                };
+                slot.attempts = entry.attempts;
                 (slot.hits, slot.misses) = (entry.hits, entry.misses);
                 slot.compile_micros = entry.compile_micros;
             }

@@ -6,6 +6,7 @@ use crate::artifact::AuthenticArtifact;
 use crate::compile::{Compile, CompileFailure};
 use crate::deploy::load;
 use crate::view::ModuleRecord;
+use std::num::NonZero;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::thread;
@@ -22,8 +23,8 @@ impl Shared {
         }
         let shared = self.clone();
         let worker = thread::Builder::new().name("compile".into());
-        if worker.spawn(move || shared.work()).is_ok() {
-            self.lock().workers += 1;
+        if let Ok(worker) = worker.spawn(move || shared.work()) {
+            self.lock().workers.push(worker);
         }
     }
 
@@ -31,7 +32,7 @@ impl Shared {
     fn wants_help(&self) -> bool {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let state = self.lock();
-        !state.queue.is_empty() && state.workers < cores.saturating_sub(1)
+        !state.queue.is_empty() && state.workers.len() < cores.saturating_sub(1)
     }
 
     fn work(self: Arc<Self>) {
@@ -40,7 +41,10 @@ impl Shared {
                 self.start_worker();
             }
             let record = self.lock().modules.slots.get(&key).map(|slot| slot.record.clone());
+            let unknown = self.is_unknown(&key);
             match record {
+                // An earlier process may have compiled it.
+                Some(_) if unknown && self.load_native(&key).is_some() => self.release(&key),
                 Some(record) => self.compile_claimed(&key, &record, None),
                 None => self.release(&key),
             }
@@ -64,6 +68,10 @@ impl Shared {
         }
     }
 
+    fn is_unknown(&self, key: &ModuleKey) -> bool {
+        self.lock().modules.slots.get(key).is_some_and(|slot| slot.state == Native::Unknown)
+    }
+
     fn release(&self, key: &ModuleKey) {
         self.lock().in_flight.remove(key);
         self.changed.notify_all();
@@ -81,8 +89,7 @@ impl Shared {
             let mut state = self.lock();
             self.slot(&mut state, record)
         };
-        let unknown = self.lock().modules.slots.get(&key).map(|slot| slot.state == Native::Unknown);
-        if unknown == Some(true) {
+        if self.is_unknown(&key) {
             self.load_native(&key);
         }
         loop {
@@ -120,6 +127,9 @@ impl Shared {
         record: &ModuleRecord,
         stand_in: Option<&AuthenticArtifact>,
     ) {
+        if let Some(slot) = self.lock().modules.slots.get_mut(key) {
+            slot.attempts = slot.attempts.saturating_add(1);
+        }
         let start = Instant::now();
         let made = self.make_native(key, record, stand_in);
         let micros = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -132,8 +142,11 @@ impl Shared {
         let mut state = self.lock();
         let State { modules, in_flight, .. } = &mut *state;
         in_flight.remove(key);
-        modules.dirty = true;
+        let mut failed = false;
         if let Some(slot) = modules.slots.get_mut(key) {
+            if !matches!(installed, Err(CompileFailure::Cancelled)) {
+                slot.attempts = 0;
+            }
             match installed {
                 Ok(()) => {
                     slot.state = Native::Ready;
@@ -145,13 +158,18 @@ impl Shared {
                 Err(CompileFailure::Module(reason)) => {
                     slot.state = Native::Failed(reason);
                     modules.totals.failed += 1;
+                    failed = true;
                 }
             }
         }
         self.changed.notify_all();
         drop(state);
-        // What failed must not be tried again by the next process, however this one ends.
-        self.write_index();
+        if failed {
+            // It must not be tried again by the next process, however this one ends.
+            self.write_index();
+        } else {
+            self.write_index_now_and_then();
+        }
     }
 
     fn make_native(
@@ -171,7 +189,10 @@ impl Shared {
                 &own
             }
         };
-        let artifact = AuthenticArtifact::compile(&self.options.compiler, stand_in, &self.closing)?;
+        // Whoever waits for it gives it all cores; else one.
+        let threads = (self.options.compile != Compile::Wait).then_some(NonZero::<usize>::MIN);
+        let compiler = &self.options.compiler;
+        let artifact = AuthenticArtifact::compile(compiler, stand_in, threads, &self.closing)?;
         let code = load(native, &artifact).map_err(machine)?;
         Ok((artifact, code))
     }

@@ -1,5 +1,6 @@
 //! Tiers, their order, and what becomes of artifacts.
 
+use super::store::INDEX;
 use super::*;
 use std::collections::HashMap;
 use std::io;
