@@ -6,18 +6,15 @@
 //! [`Signal::Cancel`], and its host function unwinds the guest. What makes switches between native guests
 //! sound is in `engine/signal.rs`.
 
-use corosensei::stack::DefaultStack;
+use crate::engine::{FiberBounds, FiberStack};
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use std::cell::RefCell;
-
-/// Host stack of a frame: NEAR's host functions run on it. Committed as it is touched.
-const STACK_BYTES: usize = 1 << 20;
 
 /// Idle stacks kept per thread: an EVM's 1,025 frames fit.
 const IDLE_MAX: usize = 1_100;
 
 thread_local! {
-    static IDLE: RefCell<Vec<DefaultStack>> = const { RefCell::new(Vec::new()) };
+    static IDLE: RefCell<Vec<FiberStack>> = const { RefCell::new(Vec::new()) };
 }
 
 /// What a fiber is told when it is resumed.
@@ -43,7 +40,8 @@ pub enum Step<T> {
 
 /// A body on a stack of its own.
 pub struct Fiber<T> {
-    coroutine: Option<Coroutine<Signal, (), T, DefaultStack>>,
+    coroutine: Option<Coroutine<Signal, (), T, FiberStack>>,
+    bounds: FiberBounds,
 }
 
 impl<T: 'static> Fiber<T> {
@@ -54,19 +52,21 @@ impl<T: 'static> Fiber<T> {
     pub fn new(body: impl FnOnce(&Suspender, Signal) -> T + 'static) -> std::io::Result<Self> {
         let stack = match IDLE.with_borrow_mut(Vec::pop) {
             Some(stack) => stack,
-            None => DefaultStack::new(STACK_BYTES)?,
+            None => FiberStack::new()?,
         };
-        Ok(Self { coroutine: Some(Coroutine::with_stack(stack, body)) })
+        let bounds = stack.bounds();
+        Ok(Self { bounds, coroutine: Some(Coroutine::with_stack(stack, body)) })
     }
 
     /// Runs it until it suspends itself or ends. `None` if it has ended before.
     pub fn resume(&mut self, signal: Signal) -> Option<Step<T>> {
         let coroutine = self.coroutine.as_mut()?;
-        match coroutine.resume(signal) {
+        match self.bounds.enter(|| coroutine.resume(signal)) {
             CoroutineResult::Yield(()) => Some(Step::Suspended),
             CoroutineResult::Return(value) => {
                 if let Some(coroutine) = self.coroutine.take() {
                     let stack = coroutine.into_stack();
+                    stack.trim();
                     IDLE.with_borrow_mut(|idle| {
                         if idle.len() < IDLE_MAX {
                             idle.push(stack);
@@ -87,7 +87,7 @@ impl<T> Drop for Fiber<T> {
         }
         while !coroutine.done() {
             // A body that suspends again after a cancel is told again.
-            drop(coroutine.resume(Signal::Cancel));
+            let _ = self.bounds.enter(|| coroutine.resume(Signal::Cancel));
         }
     }
 }

@@ -4,7 +4,8 @@
 
 use cotenant_gas::Schedule;
 use cotenant_host::deploy::ModuleSource;
-use cotenant_host::engine::EngineKind;
+use cotenant_host::engine::{EngineKind, give_up_after};
+use cotenant_host::exec;
 use cotenant_host::registry::Registry;
 use cotenant_host::runtime::Status;
 use cotenant_host::view::StateView;
@@ -26,6 +27,8 @@ const CASES: u32 = 1_500;
 /// One program in so many runs on all engines, the others on wasmi: the compiler of cranelift would take most of
 /// the time.
 const ALL_ENGINES_EVERY: u32 = 4;
+/// A native engine is made to give up at one of so many crossings of a program.
+const GIVE_UP_CROSSINGS: u32 = 60;
 /// Programs before what was compiled is thrown away.
 const PROGRAMS_PER_REGISTRY: u32 = 100;
 
@@ -73,8 +76,17 @@ impl Bench {
             sources.push(("both at once".into(), EngineKind::Cranelift, Rc::new(mixed)));
         }
         for (engine, kind, source) in sources {
-            let gas = observe(&case, &self.schedule, source, account.clone(), kind)
-                .map_err(|error| format!("{engine}: {error}"))?;
+            let run = || observe(&case, &self.schedule, source.clone(), account.clone(), kind);
+            let gas = run().map_err(|error| format!("{engine}: {error}"))?;
+            if kind == EngineKind::Cranelift {
+                // Given up in the middle, it is the same call.
+                give_up_after(Some(u64::from(self.ran % GIVE_UP_CROSSINGS) + 1));
+                let again = run();
+                give_up_after(None);
+                if again? != gas {
+                    return Err("gas of a call that was given up on the way".to_owned());
+                }
+            }
             match &first {
                 Some((other, expected)) if *expected != gas => {
                     return Err(format!("gas on {engine}:\n{gas}\ngas on {other}:\n{expected}"));
@@ -107,6 +119,7 @@ fn every_engine_does_what_the_model_says() {
     let bench = RefCell::new(Bench::new());
     for_each_program(cases(CASES), seed(), |program| bench.borrow_mut().check(program));
     let bench = bench.into_inner();
+    assert!(exec::gave_up_count() > 0, "no call was given up");
     println!(
         "{} programs ran, {} of them on all engines, in {:?}; frames ended {:?}",
         bench.ran,

@@ -8,8 +8,8 @@
 use super::arena::Stacks;
 use super::memory::LentMemory;
 use super::{
-    Calls, Engine, EngineError, EngineKind, Exit, Growth, Guest, Instance, MethodName, Module,
-    ModuleFacts, PAGE_BYTES, PooledInstance, Trap, Unwind, pool,
+    Calls, Engine, EngineError, EngineKind, Exit, GaveUp, Growth, Guest, Instance, MethodName,
+    Module, ModuleFacts, PAGE_BYTES, PooledInstance, Trap, Unwind, pool,
 };
 use crate::HostFault;
 use crate::artifact::AuthenticArtifact;
@@ -286,7 +286,7 @@ impl Instance for InterpretedInstance {
         let left = gas_of(meter.get(&self.store));
         let exit = match result {
             Ok(()) => Exit::Returned,
-            Err(error) => trap_of(&error).map_or(Exit::Unwound, Exit::Trapped),
+            Err(error) => exit_of(&error),
         };
         (exit, left)
     }
@@ -412,20 +412,31 @@ fn import(store: &mut Store<Data>, id: HostFunctionId) -> Result<Func, HostFault
     Err(HostFault::Bug(format!("no shape for the signature of `{}`", row.name)))
 }
 
-/// The trap behind an error of wasmi; `None` if the host unwound the guest.
+/// How a run that failed ended. What is no trap of the guest's and no unwinding of ours is a failure of wasmi.
+fn exit_of(error: &Error) -> Exit {
+    if error.downcast_ref::<Unwound>().is_some() {
+        return Exit::Unwound;
+    }
+    match trap_of(error) {
+        Some(trap) => Exit::Trapped(trap),
+        None => Exit::GaveUp(GaveUp::Interpreter),
+    }
+}
+
+/// The trap behind an error of wasmi; `None` if it is not the guest's.
 fn trap_of(error: &Error) -> Option<Trap> {
     Some(match error.as_trap_code()? {
-        TrapCode::UnreachableCodeReached
-        | TrapCode::OutOfFuel
+        TrapCode::OutOfFuel
         | TrapCode::GrowthOperationLimited
-        | TrapCode::OutOfSystemMemory => Trap::Unreachable,
+        | TrapCode::OutOfSystemMemory
+        | TrapCode::StackOverflow => return None,
+        TrapCode::UnreachableCodeReached => Trap::Unreachable,
         TrapCode::MemoryOutOfBounds => Trap::MemoryOutOfBounds,
         TrapCode::TableOutOfBounds => Trap::TableOutOfBounds,
         TrapCode::IndirectCallToNull => Trap::IndirectCallToNull,
         TrapCode::IntegerDivisionByZero => Trap::DivisionByZero,
         TrapCode::IntegerOverflow => Trap::IntegerOverflow,
         TrapCode::BadConversionToInteger => Trap::BadConversion,
-        TrapCode::StackOverflow => Trap::StackOverflow,
         TrapCode::BadSignature => Trap::BadSignature,
     })
 }

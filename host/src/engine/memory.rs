@@ -16,9 +16,6 @@ use wasmer::sys::vm::{
 use wasmer::{MemoryType, Pages, TableType};
 use wasmer_vm::TableStyle;
 
-/// Native stack of one guest.
-pub(super) const WASM_STACK_BYTES: usize = 4 << 20;
-
 thread_local! {
     /// The memory of all native instances of this thread whose memory has no page and never grows.
     static CLOSED: RefCell<Weak<RefCell<Slot>>> = const { RefCell::new(Weak::new()) };

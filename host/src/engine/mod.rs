@@ -71,10 +71,12 @@ macro_rules! shape {
 
 mod arena;
 mod interpreter;
+mod libcalls;
 mod memory;
 mod native;
 mod pool;
 mod signal;
+mod stack;
 mod template;
 
 pub use arena::{ArenaUse, arena_use};
@@ -82,8 +84,9 @@ pub use interpreter::InterpreterEngine;
 pub use native::NativeEngine;
 pub(crate) use native::{compile_native, native_fingerprint};
 pub use pool::PooledInstance;
-pub use signal::bracket;
 pub(crate) use signal::outermost;
+pub use signal::{bracket, give_up_after};
+pub(crate) use stack::{FiberBounds, FiberStack};
 
 use crate::HostFault;
 use crate::artifact::AuthenticArtifact;
@@ -159,8 +162,6 @@ pub enum Trap {
     IntegerOverflow,
     /// Float that is no integer.
     BadConversion,
-    /// Native stack exhausted. The metered stack limit must trip first, so this is a fault of the host.
-    StackOverflow,
 }
 
 /// The guest has to be unwound; the [`Calls`] that said so knows why.
@@ -182,6 +183,18 @@ pub enum GaveUp {
         /// How many there may be.
         limit: usize,
     },
+    /// The native stack of a guest, or all of them together, are exhausted.
+    #[error("a native stack is exhausted, or all together are")]
+    Stack,
+    /// There is no stack for a fiber.
+    #[error("no stack for a fiber")]
+    FiberStack,
+    /// The interpreter failed: it is out of memory, or translates a function that it should not have been given.
+    #[error("the interpreter failed")]
+    Interpreter,
+    /// A test asked for it.
+    #[error("asked to")]
+    Asked,
     /// The kernel gives no address space.
     #[error("the kernel gives no more address space")]
     AddressSpace,
@@ -201,7 +214,7 @@ pub enum EngineError {
 impl From<EngineError> for HostFault {
     fn from(error: EngineError) -> Self {
         match error {
-            EngineError::GaveUp(gave_up) => HostFault::Engine(gave_up.to_string()),
+            EngineError::GaveUp(gave_up) => HostFault::Engine(format!("gave up: {gave_up}")),
             EngineError::Fault(fault) => fault,
         }
     }
@@ -216,6 +229,8 @@ pub enum Exit {
     Trapped(Trap),
     /// [`Calls`] unwound it.
     Unwound,
+    /// The engine gave up: nothing of the run counts.
+    GaveUp(GaveUp),
 }
 
 /// What of a guest is open to a host function: its memory and its gas meter.

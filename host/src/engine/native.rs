@@ -11,11 +11,13 @@
 #![allow(unsafe_code)]
 
 use super::arena::Stacks;
-use super::memory::{MemoryMaker, MemoryParts, WASM_STACK_BYTES};
+use super::memory::{MemoryMaker, MemoryParts};
+use super::signal::Left;
+use super::stack::GUEST_STACK_BYTES;
 use super::template::{self, Dropped, Find, Template};
 use super::{
-    Calls, Engine, EngineError, EngineKind, Exit, Growth, Guest, Instance, MethodName, Module,
-    ModuleFacts, PooledInstance, Trap, Unwind, pool, signal,
+    Calls, Engine, EngineError, EngineKind, Exit, GaveUp, Growth, Guest, Instance, MethodName,
+    Module, ModuleFacts, PooledInstance, Trap, Unwind, libcalls, pool, signal,
 };
 use crate::HostFault;
 use crate::artifact::AuthenticArtifact;
@@ -23,10 +25,11 @@ use cotenant_gas::export;
 use cotenant_submodules::table::{HostFunctionId, Width};
 use std::cell::UnsafeCell;
 use std::num::NonZero;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::Arc;
-use wasmer::sys::{Artifact, Cranelift, EngineBuilder, Features, NativeEngineExt};
+use wasmer::sys::{Artifact, Cranelift, EngineBuilder, Features, FunctionExtent, NativeEngineExt};
 use wasmer::{FunctionType, RuntimeError, Type};
 use wasmer_vm::{
     InternalStoreHandle, MaybeInstanceOwned, StoreObject, StoreObjects, TrapCode,
@@ -34,7 +37,7 @@ use wasmer_vm::{
     VMFunctionContext, VMFunctionKind, VMInstance, VMSignatureHash, VMTrampoline,
 };
 
-const CONFIG: VMConfig = VMConfig { wasm_stack_size: Some(WASM_STACK_BYTES) };
+const CONFIG: VMConfig = VMConfig { wasm_stack_size: Some(GUEST_STACK_BYTES) };
 
 /// Methods that an instance remembers the code of; others are looked up at each call.
 const METHODS_MAX: usize = 8;
@@ -114,7 +117,7 @@ impl Engine for NativeEngine {
         // that could change it, so these are bytes that `compile_native` of this very engine wrote.
         let module = unsafe { wasmer::Module::deserialize(&engine, artifact.code()) }
             .map_err(|error| HostFault::Artifact(error.to_string()))?;
-        let code = LoadedCode { module, _engine: engine };
+        let code = LoadedCode::new(module, engine)?;
         let imports = link(&code, &facts)?;
         Ok(Arc::new(NativeModule {
             id: pool::new_id(),
@@ -130,9 +133,24 @@ impl Engine for NativeEngine {
 struct LoadedCode {
     module: wasmer::Module,
     _engine: wasmer::Engine,
+    /// Where its functions are, in memory.
+    range: Range<usize>,
 }
 
 impl LoadedCode {
+    fn new(module: wasmer::Module, engine: wasmer::Engine) -> Result<Self, HostFault> {
+        let mut code = Self { module, _engine: engine, range: 0..0 };
+        let extents = code.artifact()?.finished_function_extents().unwrap_or_default();
+        let range = |extent: &FunctionExtent| {
+            let start = *extent.ptr as usize;
+            start..start + extent.length
+        };
+        let ranges = extents.iter().map(|(_, extent)| range(extent));
+        let joined = ranges.reduce(|a, b| a.start.min(b.start)..a.end.max(b.end));
+        code.range = joined.unwrap_or(0..0);
+        Ok(code)
+    }
+
     fn artifact(&self) -> Result<&Artifact, HostFault> {
         let other = || HostFault::Artifact("not made by a native compiler".into());
         self.module.sys_artifact().ok_or_else(other)
@@ -244,7 +262,12 @@ unsafe fn cross<T>(
     link: NonNull<Link>,
     f: impl FnOnce(&mut dyn Calls, Guest<'_>) -> Result<T, Unwind>,
 ) -> T {
+    // SAFETY: as the caller says; nothing in this frame has to be dropped.
+    unsafe { signal::check_room() };
     let result = wasmer_vm::on_host_stack(|| {
+        if signal::is_asked_to_give_up() {
+            return Ok(Err(Unwind));
+        }
         catch_unwind(AssertUnwindSafe(|| {
             signal::outside_guest(|| {
                 // SAFETY: the link outlives the run of its instance. Nothing else has a reference to it: the instance
@@ -298,6 +321,9 @@ impl Find for Link {
 #[repr(C, align(16))]
 #[derive(Clone, Copy)]
 struct RawValue([u64; 2]);
+
+/// How a guest's function is called from outside.
+type Trampoline = unsafe extern "C" fn(VMFunctionContext, *const VMFunctionBody, *mut RawValue);
 
 /// How a function of ours is called from outside of a guest, for a module that exports what it imports.
 type Call = unsafe extern "C" fn(*mut VMContext, *const VMFunctionBody, *mut RawValue);
@@ -354,7 +380,7 @@ struct NativeInstance {
     /// By name, with the start function under `None`.
     methods: Vec<(MethodName, VMCallerCheckedAnyfunc)>,
     facts: Arc<ModuleFacts>,
-    _code: Arc<LoadedCode>,
+    code: Arc<LoadedCode>,
 }
 
 impl NativeInstance {
@@ -409,7 +435,7 @@ impl NativeInstance {
         if let Err(error) = unsafe { artifact.finish_instantiation(&CONFIG, None, &mut vm) } {
             return match wasmer::InstantiationError::from(error) {
                 wasmer::InstantiationError::Start(error) => match error.clone().to_trap() {
-                    Some(code) => Ok(Err(trap_of(code))),
+                    Some(code) => Ok(Err(trap_of(code)?)),
                     None => Err(fault(error.to_string())),
                 },
                 error => Err(fault(error.to_string())),
@@ -417,6 +443,7 @@ impl NativeInstance {
         }
         let memory = maker.into_parts().ok_or_else(|| fault("a module without memory".into()))?;
         link.parts = Some((memory, template::gas_of(&vm)));
+        libcalls::check_all(&vm);
         if facts.drops_segments {
             // SAFETY: the first import of the instance is the meters', whose environment is the link.
             unsafe { template::keep_segments::<Link>(&vm) };
@@ -430,7 +457,7 @@ impl NativeInstance {
             template,
             methods: Vec::new(),
             facts,
-            _code: module.code.clone(),
+            code: module.code.clone(),
         }))
     }
 
@@ -485,28 +512,23 @@ impl Instance for NativeInstance {
         unsafe { *meter = gas };
         // A method has no parameters and no results.
         let mut values = RawValue([0; 2]);
-        let result = {
-            let _guest = signal::enter_guest();
-            // SAFETY: the code and its context belong to this instance, whose parts are all there until it is dropped.
-            unsafe {
-                wasmer_vm::wasmer_call_trampoline(
-                    None,
-                    &CONFIG,
-                    code.vmctx,
-                    code.call_trampoline,
-                    code.func_ptr,
-                    (&raw mut values).cast(),
-                )
-            }
+        let values: *mut RawValue = &raw mut values;
+        // SAFETY: the code and its context belong to this instance, whose parts are all there until it is dropped; a
+        // trampoline takes the context, the code and a place for values, and what the guest calls checks the room.
+        let result = unsafe {
+            let VMCallerCheckedAnyfunc { vmctx, call_trampoline, func_ptr, .. } = code;
+            let trampoline = std::mem::transmute::<VMTrampoline, Trampoline>(call_trampoline);
+            signal::run_guest(self.code.range.clone(), move || trampoline(vmctx, func_ptr, values))
         };
         self.link.calls = None;
         // SAFETY: the gas global lives in the instance, which is not running any more.
         let left = unsafe { *meter };
         let exit = match result {
-            Ok(()) => Exit::Returned,
-            Err(wasmer_vm::Trap::User(_)) => Exit::Unwound,
-            Err(trap) => match RuntimeError::from(trap).to_trap() {
-                Some(code) => Exit::Trapped(trap_of(code)),
+            Left::GaveUp(reason) => Exit::GaveUp(reason),
+            Left::Ended(Ok(())) => Exit::Returned,
+            Left::Ended(Err(wasmer_vm::Trap::User(_))) => Exit::Unwound,
+            Left::Ended(Err(trap)) => match RuntimeError::from(trap).to_trap() {
+                Some(code) => trap_of(code).map_or_else(Exit::GaveUp, Exit::Trapped),
                 None => Exit::Unwound,
             },
         };
@@ -544,10 +566,10 @@ impl Instance for NativeInstance {
 #[error("unwound by the host")]
 struct Unwound;
 
-/// The trap that a code of wasmer's stands for.
-fn trap_of(code: TrapCode) -> Trap {
-    match code {
-        TrapCode::StackOverflow => Trap::StackOverflow,
+/// The trap that a code of wasmer's stands for, if it is the guest's.
+fn trap_of(code: TrapCode) -> Result<Trap, GaveUp> {
+    Ok(match code {
+        TrapCode::StackOverflow => return Err(GaveUp::Stack),
         TrapCode::HeapAccessOutOfBounds | TrapCode::HeapMisaligned => Trap::MemoryOutOfBounds,
         TrapCode::TableAccessOutOfBounds => Trap::TableOutOfBounds,
         TrapCode::IndirectCallToNull => Trap::IndirectCallToNull,
@@ -562,5 +584,5 @@ fn trap_of(code: TrapCode) -> Trap {
         | TrapCode::HostInterrupt
         | TrapCode::ReadonlyTableModified
         | TrapCode::YieldOutsideAsyncContext => Trap::Unreachable,
-    }
+    })
 }

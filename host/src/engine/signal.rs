@@ -1,5 +1,5 @@
-//! Traps of native code when guests run on fibers. One of the three places with `unsafe` (architecture,
-//! invariant 2), and the part of it that makes switching stacks sound.
+//! Traps of native code when guests run on fibers, and the end of their stacks. One of the places with `unsafe`
+//! (architecture, invariant 2), and the part of it that makes switching stacks sound.
 //!
 //! wasmer turns a hardware trap into an unwinding with the help of a thread-local pointer, `TRAP_HANDLER`, to
 //! a record on the stack of the call that entered the guest last. On fibers the guest that traps need not
@@ -8,37 +8,64 @@
 //! costs two more coroutines a switch; `benches` measures that as the *bracket*.)
 //!
 //! So hardware traps do not take that way here. Our signal handler runs before wasmer's. For a fault in guest
-//! code it lets the thread go on in [`landing`], on the stack of the guest, and that raises the trap as
-//! software, the way wasmer's own libcalls do: through `YIELDER`, which wasmer sets and clears around every
-//! host function and which is therefore right whatever was switched meanwhile.
+//! code it lets the thread go on in [`landing`], at the place on the guest's stack where its first frame began, and that raises
+//! the trap as software, the way wasmer's own libcalls do: through `YIELDER`, which wasmer sets and clears around
+//! every host function and which is therefore right whatever was switched meanwhile.
+//!
+//! The end of a stack is no trap of a guest's: how much of it a frame takes is the compiler's affair. A guest that reaches it
+//! gives up, and the root call runs again on the interpreter.
 //!
 //! SAFETY, as an argument that can be checked from this file:
-//! 1. `IN_GUEST` is true only between [`enter_guest`] and its drop and outside of [`outside_guest`]: while
-//!    guest code (or a trampoline or libcall of wasmer) is on top of the stack. Every host function of ours
-//!    runs in `outside_guest`, and fibers switch only inside host functions, so the flag is right after every
-//!    switch.
-//! 2. A fault with the flag set and the program counter outside of our own executable comes from compiled
-//!    code. Between the guest's entry and that code lie only frames that wasmer itself abandons on a trap.
-//! 3. `landing` starts 1 KiB below the guest's stack pointer, aligned as after a call. The guest's stack
-//!    has that room, because the metered stack limit trips at 256 KiB and the stack has 4 MiB; a fault on the
-//!    guard page of the stack itself is left to the handlers before ours.
-//! 4. `landing` never returns, so nothing of the interrupted frame is read again.
-//! 5. The handler reads two thread-locals without destructors and writes the register state it was given:
-//!    both are safe in a signal handler.
+//! 1. `GUEST` points to a [`RunningGuest`] only between the guest's entry and its end, and outside of
+//!    [`outside_guest`]: while code of that guest (or a trampoline, or a libcall of wasmer's) is on top of the stack. Every host
+//!    function of ours runs in `outside_guest`, and fibers switch only inside host functions, which put the pointer back
+//!    that they found: so it is right after every switch. The record lives in the frame of [`run_guest`], which waits.
+//! 2. A fault is a guest's if its program counter is in the range of the guest's loaded code, which the record has.
+//!    Between the guest's entry and that code lie only frames of the guest and of trampolines, for a host function or a libcall
+//!    would be on top otherwise: all of them may be abandoned, as wasmer does itself on a trap.
+//! 3. `landing` starts where [`enter`], the last frame before the guest's first, has its own: below everything
+//!    that is still read (the coroutine's first frame, with the yielder), and as far from the end of the stack as the guest was
+//!    when it began. It writes over frames of the guest, and of `enter`, which nobody returns to.
+//! 4. A stack that is hit in its protected part is known by its bounds, never by the distance to the stack pointer. Hit by
+//!    guest code it is opened or the guest gives up; hit by anything else (a libcall of wasmer's runs on the guest's stack, and its
+//!    frames may not be abandoned) it is opened. That it always can be is seen by whoever guest code calls, first thing
+//!    ([`check_room`]): if it begins in the yellow zone, nothing of it is run and the guest gives up, which is allowed there,
+//!    for only guest frames and the one that checks are on the stack. So what runs has the whole yellow zone, 128 KiB.
+//!    Cranelift probes large frames page by page, so no frame steps over the guard page.
+//! 5. The handler reads thread-locals without destructors, and records that live as long as these point to them; it calls
+//!    `mprotect` and writes the register state it was given: all of this is safe in a signal handler.
 //! 6. `TRAP_HANDLER` may point to a finished call while guests of ours run, but then only for faults that are
 //!    not a guest's. [`outermost`] restores it before control leaves the host.
 #![allow(unsafe_code)]
 
+use super::GaveUp;
+use super::stack::{self, Bounds, GUEST_STACK_BYTES, Need};
 use std::cell::Cell;
 use std::mem::MaybeUninit;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
 use std::sync::Once;
 use wasmer_vm::{Trap, TrapCode, VMConfig};
 
-thread_local! {
-    static IN_GUEST: Cell<bool> = const { Cell::new(false) };
-    static INSIDE: Cell<bool> = const { Cell::new(false) };
+/// A guest that has been entered and has not ended.
+struct RunningGuest {
+    /// Where its module's code is loaded.
+    code: Range<usize>,
+    stack: Bounds,
+    /// Where [`landing`] starts; 0 before the guest was entered.
+    landing: Cell<usize>,
+    gave_up: Cell<Option<GaveUp>>,
 }
+
+thread_local! {
+    static GUEST: Cell<*const RunningGuest> = const { Cell::new(ptr::null()) };
+    static INSIDE: Cell<bool> = const { Cell::new(false) };
+    /// Crossings after which the guest on top gives up, for tests.
+    static CROSSINGS_LEFT: Cell<u64> = const { Cell::new(u64::MAX) };
+}
+
+const CONFIG: VMConfig = VMConfig { wasm_stack_size: Some(GUEST_STACK_BYTES) };
 
 const SIGNALS: [libc::c_int; 4] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE];
 
@@ -65,26 +92,136 @@ pub(super) fn install() {
     });
 }
 
-/// Marks the entry of a guest; the end of it when dropped.
-pub(super) struct InGuest(());
-
-pub(super) fn enter_guest() -> InGuest {
-    IN_GUEST.set(true);
-    InGuest(())
+/// How a guest left its stack.
+pub(super) enum Left {
+    /// It returned, trapped or was unwound.
+    Ended(Result<(), Trap>),
+    /// It gave up.
+    GaveUp(GaveUp),
 }
 
-impl Drop for InGuest {
-    fn drop(&mut self) {
-        IN_GUEST.set(false);
+/// Runs `call`, which enters a guest whose code is loaded at `code`, on a stack of its own, to its end.
+///
+/// # Safety
+/// `call` has nothing to drop and calls nothing but code of the guest, which calls nothing but functions of ours that check
+/// the room first ([`check_room`]), and everything that `call` points to outlives this.
+pub(super) unsafe fn run_guest(code: Range<usize>, call: impl FnOnce() + Copy + 'static) -> Left {
+    if stack::is_exhausted() {
+        return Left::GaveUp(GaveUp::Stack);
     }
+    let guest = RunningGuest {
+        code,
+        stack: Bounds::unknown(),
+        landing: Cell::new(0),
+        gave_up: Cell::new(None),
+    };
+    struct End<'a>(&'a RunningGuest, *const RunningGuest);
+    impl Drop for End<'_> {
+        fn drop(&mut self) {
+            GUEST.set(self.1);
+            self.0.stack.close();
+        }
+    }
+    let pointer = ptr::from_ref(&guest);
+    let result = {
+        let _end = End(&guest, GUEST.get());
+        // SAFETY: what a trap abandons is `enter` and what the caller promises. The record outlives the run.
+        catch_unwind(AssertUnwindSafe(|| unsafe {
+            wasmer_vm::catch_traps(None, &CONFIG, move || enter(pointer, call))
+        }))
+    };
+    match (result, guest.gave_up.get()) {
+        (_, Some(reason)) => Left::GaveUp(reason),
+        (Ok(result), None) => Left::Ended(result),
+        // wasmer had no stack for it.
+        (Err(_), None) if guest.landing.get() == 0 => Left::GaveUp(GaveUp::AddressSpace),
+        (Err(panic), None) => resume_unwind(panic),
+    }
+}
+
+/// The last frame before a guest's first.
+///
+/// # Safety
+/// At the base of a guest's stack; the record outlives the run.
+#[inline(never)]
+unsafe fn enter(guest: *const RunningGuest, call: impl FnOnce()) {
+    let place = std::hint::black_box(0_u64);
+    let here = (&raw const place) as usize;
+    // SAFETY: the caller's promise; wasmer's frames on this stack are two, of some hundred bytes.
+    unsafe {
+        (*guest).stack.enter_guest_stack(here);
+        (*guest).landing.set((here & !15) - 64);
+    }
+    GUEST.set(guest);
+    call();
+    GUEST.set(ptr::null());
+}
+
+/// First thing in every function that guest code calls: whether it can run.
+///
+/// # Safety
+/// In a function that guest code called, with nothing to be dropped in its frame.
+#[inline(always)]
+pub(super) unsafe fn check_room() {
+    let guest = GUEST.get();
+    if guest.is_null() {
+        return;
+    }
+    let place = std::hint::black_box(0_u8);
+    // SAFETY: the record lives while the guest runs; only guest frames lie between here and its entry.
+    unsafe {
+        if !(*guest).stack.has_room((&raw const place) as usize) {
+            give_up(guest, GaveUp::Stack);
+        }
+    }
+}
+
+/// # Safety
+/// As [`check_room`].
+#[cold]
+unsafe fn give_up(guest: *const RunningGuest, reason: GaveUp) -> ! {
+    // SAFETY: as the caller says.
+    unsafe {
+        (*guest).gave_up.set(Some(reason));
+        GUEST.set(ptr::null());
+        wasmer_vm::raise_lib_trap(without_backtrace(TrapCode::StackOverflow))
+    }
+}
+
+fn without_backtrace(trap_code: TrapCode) -> Trap {
+    Trap::Lib { trap_code, backtrace: backtrace::Backtrace::from(Vec::new()) }
 }
 
 /// Runs the body of a host function.
 pub(super) fn outside_guest<T>(f: impl FnOnce() -> T) -> T {
-    IN_GUEST.set(false);
+    let guest = GUEST.replace(ptr::null());
     let value = f();
-    IN_GUEST.set(true);
+    GUEST.set(guest);
     value
+}
+
+/// Makes the guest that crosses into its host for the `crossings`th time from now on this thread give up, counted over all
+/// native guests: for tests. `None` lets none.
+#[doc(hidden)]
+pub fn give_up_after(crossings: Option<u64>) {
+    CROSSINGS_LEFT.set(crossings.unwrap_or(u64::MAX));
+}
+
+/// Whether the guest that crosses now is the one to give up; it is then noted.
+pub(super) fn is_asked_to_give_up() -> bool {
+    let left = CROSSINGS_LEFT.get();
+    if left == u64::MAX {
+        return false;
+    }
+    CROSSINGS_LEFT.set(left.saturating_sub(1));
+    let guest = GUEST.get();
+    if left > 1 || guest.is_null() {
+        return false;
+    }
+    CROSSINGS_LEFT.set(u64::MAX);
+    // SAFETY: the record lives while the guest runs.
+    unsafe { (*guest).gave_up.set(Some(GaveUp::Asked)) };
+    true
 }
 
 /// Runs `f`, which enters or resumes guests, so that wasmer's thread-local trap state is afterwards what it
@@ -120,20 +257,13 @@ pub fn bracket<T>(f: impl FnOnce() -> T) -> T {
     let mut slots = Slots { f: Some(f), value: None };
     let runner = runner(&slots);
     let pointer: *mut () = (&raw mut slots).cast();
-    let config = VMConfig { wasm_stack_size: Some(super::memory::WASM_STACK_BYTES) };
     // SAFETY: there is only `on_host_stack` on the stack that a trap would abandon, and `f` runs on the
     // caller's own stack.
-    let result = unsafe { wasmer_vm::catch_traps(None, &config, move || runner(pointer)) };
+    let result = unsafe { wasmer_vm::catch_traps(None, &CONFIG, move || runner(pointer)) };
     match (result, slots.value) {
         (Ok(()), Some(value)) => value,
         _ => unreachable!("nothing in a bracket raises a trap"),
     }
-}
-
-unsafe extern "C" {
-    /// Start and end of the code of the executable or library that holds this function; from the linker.
-    static __executable_start: u8;
-    static etext: u8;
 }
 
 unsafe extern "C" fn handle(
@@ -141,19 +271,40 @@ unsafe extern "C" fn handle(
     info: *mut libc::siginfo_t,
     context: *mut libc::c_void,
 ) {
-    // SAFETY: the kernel hands a handler with SA_SIGINFO valid pointers to both.
+    // SAFETY: the kernel hands a handler with SA_SIGINFO valid pointers to both; a record that GUEST points to lives.
     unsafe {
         let registers = &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext;
-        let (pc, sp) = counters(registers);
-        let fault = (*info).si_addr() as usize;
-        let on_guard_page = matches!(signal, libc::SIGSEGV | libc::SIGBUS)
-            && fault.wrapping_sub(sp.wrapping_sub(16_384)) < 32_768;
-        let ours = (&raw const __executable_start) as usize..(&raw const etext) as usize;
-        if IN_GUEST.get() && !on_guard_page && !ours.contains(&pc) {
-            redirect(registers, pc, sp, code_of(signal, pc));
-            return;
+        let pc = program_counter(registers);
+        let guest = GUEST.get().as_ref();
+        let by_guest = guest.is_some_and(|guest| guest.code.contains(&pc));
+        if matches!(signal, libc::SIGSEGV | libc::SIGBUS) {
+            let fault = (*info).si_addr() as usize;
+            if stack::open_fiber(fault) {
+                return;
+            }
+            if let Some(guest) = guest
+                && guest.stack.is_closed(fault)
+            {
+                let need = if by_guest { Need::Guest } else { Need::Host };
+                if guest.stack.open(fault, need, true) {
+                    return;
+                }
+                if by_guest {
+                    guest.gave_up.set(Some(GaveUp::Stack));
+                    let code = TrapCode::StackOverflow as usize + 1;
+                    redirect(registers, pc, guest.landing.get(), code);
+                    return;
+                }
+                chain(signal, info, context);
+                return;
+            }
         }
-        chain(signal, info, context);
+        match guest {
+            Some(guest) if by_guest => {
+                redirect(registers, pc, guest.landing.get(), code_of(signal));
+            }
+            _ => chain(signal, info, context),
+        }
     }
 }
 
@@ -183,30 +334,17 @@ unsafe fn chain(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut l
 }
 
 /// The trap code that a signal stands for, plus one; 0 if only the table of the module knows.
-///
-/// # Safety
-/// `pc` must be the address of the instruction that raised the signal.
-unsafe fn code_of(signal: libc::c_int, pc: usize) -> usize {
+fn code_of(signal: libc::c_int) -> usize {
     match signal {
         libc::SIGSEGV | libc::SIGBUS => TrapCode::HeapAccessOutOfBounds as usize + 1,
-        // singlepass writes the code into the operand of the undefined instruction.
-        // SAFETY: the instruction at `pc` was just fetched, and these encodings have all the bytes read.
-        libc::SIGILL if cfg!(target_arch = "x86_64") => unsafe {
-            let byte = |offset: usize| (pc as *const u8).add(offset).read();
-            let operand = match (byte(0), byte(1)) {
-                (0x0f, 0xb9) => byte(2),
-                (0x40..=0x4f, 0x0f) if byte(2) == 0xb9 => byte(3),
-                _ => return 0,
-            };
-            if operand & 0xc0 == 0xc0 { (operand & 0x0f) as usize + 1 } else { 0 }
-        },
         _ => 0,
     }
 }
 
 /// Raises a trap on the stack of the guest that caused it.
 unsafe extern "C" fn landing(pc: usize, code: usize) -> ! {
-    // The guest's stack is the guest's: what allocates or recurses runs on the host's.
+    GUEST.set(ptr::null());
+    // What allocates runs on the host's stack.
     let trap = wasmer_vm::on_host_stack(|| {
         let signal_trap = (0..=10).filter_map(trap_code).find(|t| *t as usize + 1 == code);
         Trap::wasm(pc, backtrace::Backtrace::from(Vec::new()), signal_trap)
@@ -233,30 +371,31 @@ fn trap_code(number: u32) -> Option<TrapCode> {
 }
 
 #[cfg(target_arch = "x86_64")]
-fn counters(registers: &libc::mcontext_t) -> (usize, usize) {
-    let register = |name: libc::c_int| registers.gregs[name as usize] as usize;
-    (register(libc::REG_RIP), register(libc::REG_RSP))
+fn program_counter(registers: &libc::mcontext_t) -> usize {
+    registers.gregs[libc::REG_RIP as usize] as usize
 }
 
+/// Lets the thread go on in [`landing`] at `sp`, which is a multiple of 16.
 #[cfg(target_arch = "x86_64")]
 fn redirect(registers: &mut libc::mcontext_t, pc: usize, sp: usize, code: usize) {
     let mut set = |name: libc::c_int, value: usize| registers.gregs[name as usize] = value as i64;
     set(libc::REG_RIP, landing as *const () as usize);
     // As after a call: a multiple of 16, less the return address.
-    set(libc::REG_RSP, ((sp - 1_024) & !15) - 8);
+    set(libc::REG_RSP, sp - 8);
     set(libc::REG_RDI, pc);
     set(libc::REG_RSI, code);
 }
 
 #[cfg(target_arch = "aarch64")]
-fn counters(registers: &libc::mcontext_t) -> (usize, usize) {
-    (registers.pc as usize, registers.sp as usize)
+fn program_counter(registers: &libc::mcontext_t) -> usize {
+    registers.pc as usize
 }
 
+/// Lets the thread go on in [`landing`] at `sp`, which is a multiple of 16.
 #[cfg(target_arch = "aarch64")]
 fn redirect(registers: &mut libc::mcontext_t, pc: usize, sp: usize, code: usize) {
     registers.pc = landing as *const () as u64;
-    registers.sp = ((sp - 1_024) & !15) as u64;
+    registers.sp = sp as u64;
     registers.regs[0] = pc as u64;
     registers.regs[1] = code as u64;
 }

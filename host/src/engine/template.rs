@@ -176,13 +176,19 @@ pub(super) trait Find {
 
 unsafe extern "C" fn data_drop<F: Find>(context: *mut VMContext, segment: u32) {
     // SAFETY: code of the instance calls this with its own context.
-    let dropped = unsafe { F::dropped(context) };
+    let dropped = unsafe {
+        super::signal::check_room();
+        F::dropped(context)
+    };
     dropped.note(&dropped.data, segment);
 }
 
 unsafe extern "C" fn elem_drop<F: Find>(context: *mut VMContext, segment: u32) {
     // SAFETY: as above.
-    let dropped = unsafe { F::dropped(context) };
+    let dropped = unsafe {
+        super::signal::check_room();
+        F::dropped(context)
+    };
     dropped.note(&dropped.elements, segment);
 }
 
@@ -197,6 +203,7 @@ unsafe extern "C" fn memory_init<F: Find>(
 ) {
     // SAFETY: as above; only guest frames are on the stack that a trap abandons.
     unsafe {
+        super::signal::check_room();
         let dropped = F::dropped(context);
         if (from | length) != 0 && dropped.has(&dropped.data, segment) {
             wasmer_vm::raise_lib_trap(without_backtrace(TrapCode::HeapAccessOutOfBounds));
@@ -216,6 +223,7 @@ unsafe extern "C" fn table_init<F: Find>(
 ) {
     // SAFETY: as above.
     unsafe {
+        super::signal::check_room();
         let dropped = F::dropped(context);
         if (from | length) != 0 && dropped.has(&dropped.elements, segment) {
             wasmer_vm::raise_lib_trap(without_backtrace(TrapCode::TableAccessOutOfBounds));

@@ -15,7 +15,7 @@ pub enum Failure {
     Rule(&'static str, String),
     /// Its caller closed it, or ended before it.
     Cancelled,
-    /// The host's own fault; the fault itself is with the root call.
+    /// The root call stops without an outcome: a fault of the host's, or an engine gave up. Which is with the root call.
     Fault,
 }
 
@@ -66,7 +66,6 @@ fn near_trap(trap: Trap) -> WasmTrap {
         Trap::DivisionByZero | Trap::IntegerOverflow | Trap::BadConversion => {
             WasmTrap::IllegalArithmetic
         }
-        Trap::StackOverflow => WasmTrap::StackOverflow,
     }
 }
 

@@ -253,7 +253,7 @@ impl<'y, 'c> Frame<'y, 'c> {
         let mut instance = code
             .module
             .instance()
-            .map_err(|error| self.root.fail(error.into()))?
+            .map_err(|error| self.root.stop(error, self.id))?
             .map_err(Failure::from)?;
         self.growth = Some(instance.growth());
         self.pages_paid = u64::from(code.initial_pages);
@@ -283,6 +283,7 @@ impl<'y, 'c> Frame<'y, 'c> {
                 let missing = || Failure::Rule("Unwound", "unwound without a reason".into());
                 Err(self.failure.take().unwrap_or_else(missing))
             }
+            Exit::GaveUp(reason) => Err(self.root.stop(reason, self.id)),
             Exit::Returned => self.burn_meter(left),
             Exit::Trapped(trap) => self.burn_meter(left).and(Err(trap.into())),
         }

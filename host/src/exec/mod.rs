@@ -85,6 +85,8 @@ pub struct Execution {
     pub ledger: Ledger,
     /// Who called whom, and where the gas went.
     pub tree: CallNode,
+    /// Why a native engine gave the call up, which then ran on the interpreter. Nothing else tells of it.
+    pub gave_up: Option<GaveUp>,
 }
 
 mod external;
@@ -100,13 +102,30 @@ pub use session::{Live, Progress, Session, SessionError};
 
 use crate::HostFault;
 use crate::deploy::ModuleSource;
-use crate::engine::EngineKind;
+use crate::engine::{EngineKind, GaveUp};
 use crate::view::StateView;
 use near_vm_runner::logic::errors::MethodResolveError;
+use root::Stopped;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Runs a root call: a `FunctionCall` action or a view.
+/// Root calls and sessions of this process whose native engine gave up.
+static GAVE_UP: AtomicU64 = AtomicU64::new(0);
+
+/// How many root calls and sessions of this process gave up on a native engine so far, for reasons of the machine. Root calls ran
+/// again on the interpreter.
+pub fn gave_up_count() -> u64 {
+    GAVE_UP.load(Ordering::Relaxed)
+}
+
+fn note_gave_up() {
+    GAVE_UP.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Runs a root call: a `FunctionCall` action or a view. A call that a native engine gives up, for reasons of the machine, is
+/// dropped whole and runs again on the interpreter: nothing of it is outside of its own [`Root`](root::Root) before it
+/// has ended.
 ///
 /// # Errors
 /// The host's own faults alone; what the guest does wrong is in the outcome.
@@ -117,6 +136,35 @@ pub fn execute(
     engine: EngineKind,
     context: CallContext,
 ) -> Result<Execution, HostFault> {
+    let (reason, context) = match execute_on(rules, state.clone(), modules.clone(), engine, context)
+    {
+        Ok(execution) => return Ok(execution),
+        Err(Stopped::Fault(fault)) => return Err(fault),
+        Err(Stopped::GaveUp(reason, context)) => (reason, context),
+    };
+    if engine == EngineKind::Wasmi {
+        return Err(exhausted(reason));
+    }
+    note_gave_up();
+    match execute_on(rules, state, modules, EngineKind::Wasmi, *context) {
+        Ok(execution) => Ok(Execution { gave_up: Some(reason), ..execution }),
+        Err(Stopped::Fault(fault)) => Err(fault),
+        Err(Stopped::GaveUp(reason, _)) => Err(exhausted(reason)),
+    }
+}
+
+/// There is no engine left that a call could be given to.
+fn exhausted(reason: GaveUp) -> HostFault {
+    HostFault::Machine(format!("it refuses what the interpreter needs: {reason}"))
+}
+
+fn execute_on(
+    rules: &Arc<Rules>,
+    state: Rc<dyn StateView>,
+    modules: Rc<dyn ModuleSource>,
+    engine: EngineKind,
+    context: CallContext,
+) -> Result<Execution, Stopped> {
     let root = root::Root::new(rules.clone(), state, modules, engine, context);
     let namespace = root.context.namespace.clone();
     let code = root.code(&namespace)?;
@@ -173,6 +221,7 @@ impl Execution {
                 reverted_logs: Vec::new(),
                 callees: Vec::new(),
             },
+            gave_up: None,
         }
     }
 }

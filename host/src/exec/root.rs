@@ -7,7 +7,7 @@ use super::{CallContext, Execution};
 use crate::HostFault;
 use crate::action::{Action, PendingReceipt};
 use crate::deploy::{Code, ModuleSource};
-use crate::engine::{EngineKind, PAGE_BYTES, outermost};
+use crate::engine::{EngineError, EngineKind, GaveUp, PAGE_BYTES, outermost};
 use crate::fiber::{Fiber, Signal, Step, Suspender};
 use crate::view::StateView;
 use cotenant_gas::Schedule;
@@ -90,7 +90,8 @@ pub(super) struct Root {
     pub(super) overdrawn: RefCell<Option<LedgerError>>,
     pub(super) tagged: RefCell<Option<Tag>>,
     pub(super) data_ids: Cell<u64>,
-    fault: RefCell<Option<HostFault>>,
+    /// Why the root call stops without an outcome, and in which frame it was found.
+    stop: RefCell<Option<(EngineError, FrameId)>>,
 }
 
 /// What passes between a frame and whoever resumes it.
@@ -114,6 +115,20 @@ struct Live {
     method: String,
     mailbox: Rc<RefCell<Mailbox>>,
     fiber: Option<Fiber<Ending>>,
+}
+
+/// Why a root call has no outcome.
+pub(super) enum Stopped {
+    /// A fault of the host's.
+    Fault(HostFault),
+    /// The engine gave up; this is the call, as it was.
+    GaveUp(GaveUp, Box<CallContext>),
+}
+
+impl From<HostFault> for Stopped {
+    fn from(fault: HostFault) -> Self {
+        Self::Fault(fault)
+    }
 }
 
 /// What a resumed callee did.
@@ -159,20 +174,33 @@ impl Root {
             overdrawn: RefCell::default(),
             tagged: RefCell::default(),
             data_ids: Cell::new(0),
-            fault: RefCell::default(),
+            stop: RefCell::default(),
         })
     }
 
-    /// Notes a fault of the host; the root call ends with it.
-    pub(super) fn fail(&self, fault: HostFault) -> Failure {
-        self.fault.borrow_mut().get_or_insert(fault);
+    /// Notes that the root call stops without an outcome, as found in a frame. The first reason counts.
+    pub(super) fn stop(&self, reason: impl Into<EngineError>, frame: FrameId) -> Failure {
+        self.stop.borrow_mut().get_or_insert_with(|| (reason.into(), frame));
         Failure::Fault
     }
 
-    /// The fault that ended a frame with [`Failure::Fault`].
-    pub(super) fn take_fault(&self) -> HostFault {
-        let missing = || HostFault::Bug("a fault without a reason".into());
-        self.fault.borrow_mut().take().unwrap_or_else(missing)
+    /// Notes a fault of the host; the root call ends with it.
+    pub(super) fn fail(&self, fault: impl Into<EngineError>) -> Failure {
+        self.stop(fault, FrameId::ROOT)
+    }
+
+    /// What stopped a frame that ended with [`Failure::Fault`].
+    pub(super) fn take_stop(&self) -> EngineError {
+        let missing = || EngineError::Fault(HostFault::Bug("a fault without a reason".into()));
+        self.stop.borrow_mut().take().map_or_else(missing, |(reason, _)| reason)
+    }
+
+    /// Notes that the native code of a frame's module gave up for its stack: it is not used again.
+    fn retire(&self, frame: FrameId, reason: GaveUp) {
+        let namespace = self.tree.borrow().namespace(frame).clone();
+        if let Ok(Some(record)) = self.state.module(&self.context.account, &namespace) {
+            self.modules.retire(&record, &reason.to_string());
+        }
     }
 
     /// The code of a namespace of this account.
@@ -208,9 +236,10 @@ impl Root {
         callee: FrameId,
         bytes: Vec<u8>,
         allowance: u64,
-    ) -> Result<Event, HostFault> {
+    ) -> Result<Event, EngineError> {
         let Some(mut live) = self.take_live(callee) else {
-            return Err(HostFault::Bug(format!("frame {} is not live", callee.index())));
+            let message = format!("frame {} is not live", callee.index());
+            return Err(HostFault::Bug(message).into());
         };
         {
             let mut mailbox = live.mailbox.borrow_mut();
@@ -227,7 +256,7 @@ impl Root {
                     Signal::Go => root.run_callee(callee, &code, &method, suspender, mailbox),
                     Signal::Cancel => Ending::cancelled(),
                 });
-                let fiber = fiber.map_err(|error| HostFault::Engine(error.to_string()))?;
+                let fiber = fiber.map_err(|_| GaveUp::FiberStack)?;
                 live.fiber.insert(fiber)
             }
         };
@@ -243,7 +272,7 @@ impl Root {
                 Ok(Event::Yielded(bytes, report))
             }
             Some(Step::Ended(ending)) => Ok(Event::Ended(ending)),
-            None => Err(HostFault::Bug("a fiber was resumed after its end".into())),
+            None => Err(HostFault::Bug("a fiber was resumed after its end".into()).into()),
         }
     }
 
@@ -380,7 +409,10 @@ impl Root {
     }
 
     /// Runs the root frame and gives the outcome.
-    pub(super) fn execute(self: Rc<Self>, code: &Arc<Code>) -> Result<Execution, HostFault> {
+    ///
+    /// # Errors
+    /// A fault of the host's, or the context of a call whose engine gave up, to run again on another.
+    pub(super) fn execute(self: Rc<Self>, code: &Arc<Code>) -> Result<Execution, Stopped> {
         let input = FrameInput {
             input: self.context.input.clone(),
             gas: self.context.gas,
@@ -389,13 +421,20 @@ impl Root {
         let method = self.context.method.clone();
         let ending = outermost(|| self.run_frame(FrameId::ROOT, code, &method, input));
         self.live.borrow_mut().clear();
-        if let Some(fault) = self.fault.borrow_mut().take() {
-            return Err(fault);
+        let stop = self.stop.borrow_mut().take();
+        if let Some((EngineError::GaveUp(reason @ GaveUp::Stack), frame)) = &stop {
+            self.retire(*frame, *reason);
         }
         let Ok(root) = Rc::try_unwrap(self) else {
-            return Err(HostFault::Bug("a frame outlived its root call".into()));
+            return Err(HostFault::Bug("a frame outlived its root call".into()).into());
         };
-        Ok(root.finish(ending))
+        match stop {
+            None => Ok(root.finish(ending)),
+            Some((EngineError::Fault(fault), _)) => Err(fault.into()),
+            Some((EngineError::GaveUp(reason), _)) => {
+                Err(Stopped::GaveUp(reason, Box::new(root.context)))
+            }
+        }
     }
 
     fn finish(self, ending: Ending) -> Execution {
@@ -420,6 +459,7 @@ impl Root {
             effects: finished.effects,
             ledger: finished.ledger,
             tree: finished.tree,
+            gave_up: None,
         }
     }
 }

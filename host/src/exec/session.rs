@@ -6,7 +6,7 @@ use super::root::{Event, Root};
 use super::{CallContext, Rules};
 use crate::HostFault;
 use crate::deploy::ModuleSource;
-use crate::engine::{EngineKind, PAGE_BYTES, outermost};
+use crate::engine::{EngineError, EngineKind, GaveUp, PAGE_BYTES, outermost};
 use crate::view::StateView;
 use cotenant_submodules::calls::{Callee, FrameId, OpenRequest};
 use cotenant_submodules::{Grants, Namespace, SyncExecutionError};
@@ -20,12 +20,14 @@ use std::sync::Arc;
 pub struct Session {
     root: Rc<Root>,
     left: Rc<Cell<u64>>,
+    gave_up: Rc<Cell<Option<GaveUp>>>,
 }
 
 /// A live module.
 pub struct Live {
     root: Rc<Root>,
     left: Rc<Cell<u64>>,
+    gave_up: Rc<Cell<Option<GaveUp>>>,
     handle: u64,
     callee: FrameId,
     ended: bool,
@@ -48,9 +50,22 @@ pub enum SessionError {
     /// The call is refused.
     #[error(transparent)]
     Refused(#[from] SyncExecutionError),
+    /// The engine gave up, for reasons of the machine: nothing that the session did counts, and it answers nothing else from
+    /// here on. Begin anew on another engine.
+    #[error("gave up: {0}; hint: begin the session anew on the engine wasmi")]
+    GaveUp(GaveUp),
     /// The host failed.
     #[error(transparent)]
     Host(#[from] HostFault),
+}
+
+impl From<EngineError> for SessionError {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::GaveUp(reason) => Self::GaveUp(reason),
+            EngineError::Fault(fault) => Self::Host(fault),
+        }
+    }
 }
 
 impl Session {
@@ -63,7 +78,8 @@ impl Session {
         context: CallContext,
     ) -> Self {
         let left = Rc::new(Cell::new(context.gas));
-        Self { root: Root::new(rules.clone(), state, modules, engine, context), left }
+        let root = Root::new(rules.clone(), state, modules, engine, context);
+        Self { root, left, gave_up: Rc::default() }
     }
 
     /// Gas that the session has left.
@@ -82,6 +98,7 @@ impl Session {
         gas: u64,
         grants: Grants,
     ) -> Result<Live, SessionError> {
+        check(&self.gave_up)?;
         let request = OpenRequest {
             namespace: Some(namespace.clone()),
             method: method.to_owned(),
@@ -103,7 +120,14 @@ impl Session {
         let (callee, handle) =
             self.root.tree.borrow_mut().open(FrameId::ROOT, request, &facts, self.left.get());
         self.root.prepare(callee, code, method.to_owned());
-        Ok(Live { root: self.root.clone(), left: self.left.clone(), handle, callee, ended: false })
+        Ok(Live {
+            root: self.root.clone(),
+            left: self.left.clone(),
+            gave_up: self.gave_up.clone(),
+            handle,
+            callee,
+            ended: false,
+        })
     }
 
     /// Runs a whole conversation with modules. Each resume, and each drop of a live module, saves and restores
@@ -124,9 +148,11 @@ impl Live {
     /// # Errors
     /// `UnknownHandle` after its end; the host failed.
     pub fn resume(&mut self, bytes: Vec<u8>) -> Result<Progress, SessionError> {
+        check(&self.gave_up)?;
         let resumption =
             self.root.tree.borrow_mut().resume(FrameId::ROOT, self.handle, self.left.get())?;
-        let event = self.root.resume(resumption.callee, bytes, resumption.allowance)?;
+        let event = self.root.resume(resumption.callee, bytes, resumption.allowance);
+        let event = event.map_err(|stop| self.stopped(stop))?;
         let (settlement, progress) = match event {
             Event::Yielded(bytes, report) => {
                 let settlement = self.root.tree.borrow_mut().yielded(self.callee, report);
@@ -135,7 +161,7 @@ impl Live {
             Event::Ended(ending) => {
                 self.ended = true;
                 if matches!(ending.result, Err(Failure::Fault)) {
-                    return Err(self.root.take_fault().into());
+                    return Err(self.stopped(self.root.take_stop()));
                 }
                 let result = ending.result.as_ref().map(|_| ()).map_err(Failure::to_sync_error);
                 let progress = match (ending.result, &result) {
@@ -151,6 +177,25 @@ impl Live {
         self.left.set(self.left.get().saturating_sub(used));
         Ok(progress)
     }
+}
+
+impl Live {
+    /// Notes why the session stops, if it does.
+    fn stopped(&self, stop: EngineError) -> SessionError {
+        if let EngineError::GaveUp(reason) = stop {
+            if self.root.engine == EngineKind::Wasmi {
+                return crate::exec::exhausted(reason).into();
+            }
+            crate::exec::note_gave_up();
+            self.gave_up.set(Some(reason));
+        }
+        stop.into()
+    }
+}
+
+/// Refuses what is asked of a session that gave up.
+fn check(gave_up: &Cell<Option<GaveUp>>) -> Result<(), SessionError> {
+    gave_up.get().map_or(Ok(()), |reason| Err(SessionError::GaveUp(reason)))
 }
 
 impl Drop for Live {

@@ -245,7 +245,7 @@ impl Frame<'_, '_> {
         let event = self
             .root
             .resume(callee, bytes, resumption.allowance)
-            .map_err(|fault| self.root.fail(fault))?;
+            .map_err(|stop| self.root.stop(stop, callee))?;
         let answer = match event {
             Event::Yielded(bytes, report) => {
                 let settlement = self.root.tree.borrow_mut().yielded(callee, report);

@@ -214,6 +214,7 @@ fn execution(schedule: &Schedule, guest: Guest) -> Execution {
         effects: (!failed).then_some(effects),
         ledger,
         tree,
+        gave_up: None,
     }
 }
 
