@@ -29,7 +29,10 @@ use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 
 /// Version of everything on this page; a module refuses an input of any other.
-pub const FRAME_ABI_VERSION: u32 = 2;
+pub const FRAME_ABI_VERSION: u32 = 3;
+
+/// The largest gas that a module counts. What a frame has beyond it is passed beside ([`FrameInput::gas_beyond`]).
+pub const GAS_MAX: u64 = i64::MAX as u64;
 
 /// A word of the EVM: 256 bits in four limbs, the lowest first.
 pub type Word = [u64; 4];
@@ -99,13 +102,13 @@ pub mod reads {
 
 /// What a frame of the EVM starts with. Its fields have constant offsets ([`offset`]), so that compiled code
 /// loads them without decoding.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct FrameInput {
     /// [`FRAME_ABI_VERSION`].
     pub version: u32,
     /// 1 in a static frame, else 0.
     pub is_static: u32,
-    /// EVM gas of the frame; below 2^63.
+    /// EVM gas of the frame, at most [`GAS_MAX`].
     pub gas: u64,
     /// CALLVALUE.
     pub value: Word,
@@ -117,11 +120,44 @@ pub struct FrameInput {
     pub address: Address,
     /// CALLER.
     pub caller: Address,
+    /// EVM gas that the frame has beyond [`gas`](Self::gas). A module adds it where the gas itself shows (GAS) and
+    /// nowhere else: no frame uses 2^63 gas but by calls, after which the parent divides anew ([`Left`]).
+    pub gas_beyond: u64,
+    /// Bytes of EVM memory that the frame may have, a multiple of 32, at most [`MEMORY_MAX`]. It halts exceptionally
+    /// beyond.
+    pub memory_max: u32,
+    /// Bytes of logs that may still be written: the data, and 32 for each topic. A LOG beyond halts exceptionally.
+    pub log_room: u32,
     /// Blob hashes in the tail, a word each.
     pub blob_hashes: u32,
     /// Bytes of calldata in the tail, backwards, after the blob hashes and [`CALLDATA_PADDING`] zero bytes.
     pub calldata_bytes: u32,
 }
+
+/// No gas and nothing else, with as much memory and logs as can be said.
+impl Default for FrameInput {
+    fn default() -> Self {
+        Self {
+            version: 0,
+            is_static: 0,
+            gas: 0,
+            value: Word::default(),
+            block: BlockEnvironment::default(),
+            transaction: TransactionEnvironment::default(),
+            address: Address::default(),
+            caller: Address::default(),
+            gas_beyond: 0,
+            memory_max: MEMORY_MAX,
+            log_room: u32::MAX,
+            blob_hashes: 0,
+            calldata_bytes: 0,
+        }
+    }
+}
+
+/// The largest [`FrameInput::memory_max`]: all the linear memory that a module may have, which it never has for EVM
+/// memory alone.
+pub const MEMORY_MAX: u32 = 2_048 * 65_536;
 
 /// What the EVM tells of the block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -174,7 +210,10 @@ pub mod offset {
     pub const TRANSACTION_ORIGIN: usize = TRANSACTION + 32;
     pub const ADDRESS: usize = TRANSACTION + 64;
     pub const CALLER: usize = ADDRESS + 32;
-    pub const BLOB_HASHES: usize = CALLER + 32;
+    pub const GAS_BEYOND: usize = CALLER + 32;
+    pub const MEMORY_MAX: usize = GAS_BEYOND + 8;
+    pub const LOG_ROOM: usize = MEMORY_MAX + 4;
+    pub const BLOB_HASHES: usize = LOG_ROOM + 4;
     pub const CALLDATA_BYTES: usize = BLOB_HASHES + 4;
     /// Where the tail begins: the size of the head.
     pub const TAIL: usize = CALLDATA_BYTES + 4;
@@ -190,6 +229,25 @@ pub struct Effects {
     pub storage_writes: u32,
     /// Transient writes since the last flush, likewise.
     pub transient_writes: u32,
+}
+
+/// What a frame has left when another one has run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Left {
+    /// EVM gas with what the other one gave back, at most [`GAS_MAX`].
+    pub gas: u64,
+    /// EVM gas beyond that, as [`FrameInput::gas_beyond`].
+    pub gas_beyond: u64,
+    /// As [`FrameInput::log_room`].
+    pub log_room: u32,
+}
+
+impl Left {
+    /// So much gas, and room for any log.
+    #[must_use]
+    pub fn of(gas: u64) -> Self {
+        Self { gas: gas.min(GAS_MAX), gas_beyond: gas.saturating_sub(GAS_MAX), log_room: u32::MAX }
+    }
 }
 
 /// The head of a log; `topics` words and `data_bytes` bytes, backwards, follow it.
@@ -269,6 +327,8 @@ pub enum Request {
         value: Word,
         /// Effects in the tail.
         effects: Effects,
+        /// Bytes of EVM memory: MSIZE.
+        memory_bytes: u32,
         /// Bytes of input in the tail.
         input_bytes: u32,
     },
@@ -284,6 +344,8 @@ pub enum Request {
         value: Word,
         /// Effects in the tail.
         effects: Effects,
+        /// Bytes of EVM memory: MSIZE.
+        memory_bytes: u32,
         /// Bytes of init code in the tail.
         init_code_bytes: u32,
     },
@@ -311,6 +373,12 @@ pub enum Request {
         /// Bytes of output in the tail.
         output_bytes: u32,
     },
+    /// Effects before they are due, so that none of them has to be kept. Tail: effects. Answered by [`Answer::Word`] with
+    /// zero. If the frame reverts or halts later they are undone like those that it sent with a call.
+    Flush {
+        /// Effects in the tail.
+        effects: Effects,
+    },
 }
 
 /// What a parent answers. Cold: the first touch in the transaction, which the module charges.
@@ -325,7 +393,7 @@ pub enum Answer {
         /// 1 if the slot was cold.
         cold: u32,
     },
-    /// To [`Request::TLoad`] and [`Request::BlockHash`]. No tail.
+    /// To [`Request::TLoad`], [`Request::BlockHash`] and [`Request::Flush`]. No tail.
     Word(Word),
     /// To [`Request::Balance`]. No tail.
     Balance {
@@ -347,8 +415,8 @@ pub enum Answer {
     Returned {
         /// 1 if the call succeeded.
         success: u32,
-        /// EVM gas left in this frame, with what the call gave back.
-        gas_left: u64,
+        /// What this frame has left.
+        left: Left,
         /// Bytes of return data in the tail.
         data_bytes: u32,
     },
@@ -356,8 +424,8 @@ pub enum Answer {
     Created {
         /// The new contract, zero if there is none.
         address: Address,
-        /// EVM gas left in this frame, with what the creation gave back.
-        gas_left: u64,
+        /// What this frame has left.
+        left: Left,
         /// Bytes of return data in the tail.
         data_bytes: u32,
     },

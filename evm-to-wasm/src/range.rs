@@ -137,7 +137,7 @@ pub fn result(op: Op, a: Range, b: Range, c: Range) -> Range {
         }
         Op::Gaslimit | Op::Chainid => Range::bits(64),
         // Gas fits 63 bits, memory and what is copied through it far less.
-        Op::Gas => Range::bits(63),
+        Op::Gas => Range::bits(64),
         Op::Msize | Op::Calldatasize | Op::Codesize | Op::Returndatasize | Op::Extcodesize => {
             Range::bits(32)
         }

@@ -133,6 +133,7 @@ fn a_call_is_charged_by_the_parent() {
         address: abi::address([0xdd; 20]),
         value: [1, 0, 0, 0],
         effects: Effects::default(),
+        memory_bytes: 0,
         input_bytes: 0,
     };
     // 9,000 for value, 2,500 for a cold account, 25,000 for a new one; 2,300 are given and come back.

@@ -90,6 +90,17 @@ fn run_tells_how_a_call_ended() {
         let (found, report) = folder.json(&["evm", "run", code]);
         assert_eq!((found, &report["ending"]), (exit, &ending.into()));
     }
+    // Out of gas in a loop, by one instruction, and by memory; not so by a callee, which costs its caller but a part.
+    let endless = ["5b5f56", "5b600056", "600163ffffffff52"];
+    for code in endless {
+        for how in [&[][..], &["--interpret"]] {
+            let arguments = [&["evm", "run", code, "--gas", "50000"], how].concat();
+            let (found, report) = folder.json(&arguments);
+            assert_eq!((found, &report["ending"]), (3, &"halt".into()), "{code}: {report}");
+        }
+    }
+    let (found, _) = folder.json(&["evm", "run", "5f5f5f5f5f305af100", "--gas", "50000"]);
+    assert_eq!(found, 0);
 }
 
 /// A state test of one case that expects what cannot be.

@@ -10,6 +10,8 @@
 
 extern crate alloc;
 
+pub mod aurora;
+pub mod facts;
 pub mod precompile;
 mod result;
 pub mod state;
@@ -18,7 +20,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 
-pub use result::{Counts, Log, RESULT_VERSION, Status, TransactionResult};
+pub use result::{
+    Counts, LONG_RESULT_VERSION, Log, LongResult, Parts, Profile, RESULT_VERSION, Status,
+    TransactionResult,
+};
 
 /// An address of the EVM.
 pub type Address = [u8; 20];
@@ -57,7 +62,7 @@ pub struct New {
     pub permissionless_promote: bool,
 }
 
-/// `call`: a call by the EVM address of the NEAR account that calls.
+/// `evm_call`: a call by the EVM address of the NEAR account that calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Call {
     /// Whom.
@@ -70,7 +75,7 @@ pub struct Call {
     pub gas_limit: u64,
 }
 
-/// `deploy`: a creation by the EVM address of the NEAR account that calls.
+/// `evm_deploy`: a creation by the EVM address of the NEAR account that calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Deploy {
     /// Code of the constructor, with its arguments.
@@ -81,7 +86,7 @@ pub struct Deploy {
     pub gas_limit: u64,
 }
 
-/// `view`: a call by anybody, of which nothing is kept.
+/// `evm_view`: a call by anybody, of which nothing is kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct View {
     /// Who is told to be calling.
@@ -127,6 +132,31 @@ pub struct SetAccount {
     pub nonce: u64,
     /// Wei.
     pub balance: Word,
+}
+
+/// `migrate`: by the owner; moves what an engine of version 1 left in the state. May be called again and again, with the
+/// same or with other things.
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Migrate {
+    /// Addresses of which there are slots and no record, and the highest incarnation of these slots.
+    pub forgotten: Vec<(Address, u32)>,
+    /// Promoted contracts: those whose module is of an older frame ABI, or that are no code, are interpreted until
+    /// they are compiled again, and their module is removed.
+    pub code_hashes: Vec<CodeHash>,
+    /// Whether nothing is left after these: then the state is of [`STATE_VERSION`](state::STATE_VERSION).
+    pub last: bool,
+}
+
+/// What `migrate` has done. With less of either than was given the attached gas would not have been enough: call again with
+/// the rest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Migrated {
+    /// Of [`Migrate::forgotten`], from the first on.
+    pub forgotten: u32,
+    /// Of [`Migrate::code_hashes`], from the first on.
+    pub code_hashes: u32,
+    /// The state's version now.
+    pub version: u8,
 }
 
 /// `promote`: by the owner; a module for a contract, from elsewhere.

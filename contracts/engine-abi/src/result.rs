@@ -5,10 +5,13 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 
-/// [`TransactionResult::version`].
+/// [`TransactionResult::version`] of a result that is all there.
 pub const RESULT_VERSION: u8 = 1;
 
-/// What `submit`, `call`, `deploy` and `view` return.
+/// The same of a [`LongResult`].
+pub const LONG_RESULT_VERSION: u8 = 2;
+
+/// What `evm_submit`, `evm_call`, `evm_deploy` and `evm_view` return.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct TransactionResult {
     /// [`RESULT_VERSION`].
@@ -27,6 +30,27 @@ pub struct TransactionResult {
     pub created: Option<Address>,
     /// How its frames ran. Nothing of the EVM's: the same transaction has others once a contract is promoted.
     pub counts: Counts,
+}
+
+/// What is returned in the place of a result that is longer than a NEAR call may return (4 MiB).
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct LongResult {
+    /// The result without its output and logs, of [`LONG_RESULT_VERSION`].
+    pub head: TransactionResult,
+    /// Where the whole is.
+    pub parts: Parts,
+}
+
+/// The borsh of a long result, in parts: the values of as many receipts of the method `result_part`, which the call has made,
+/// in order. A view makes no receipts: `evm_view_part` gives each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Parts {
+    /// How many.
+    pub count: u32,
+    /// Bytes of all together.
+    pub bytes: u32,
+    /// SHA-256 of all together.
+    pub sha256: Word,
 }
 
 /// How a transaction ended.
@@ -65,4 +89,19 @@ pub struct Counts {
     pub yields: u64,
     /// Frames that were halted because their module did what it must not, the first ones, in words.
     pub faults: Vec<String>,
+}
+
+/// What `evm_profile` returns: how the promoted contracts of a transaction ran.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Profile {
+    /// EVM gas that it is charged for, the refund taken off.
+    pub gas_used: u64,
+    /// EVM gas that frames of promoted contracts used in modules, each what it used itself.
+    pub compiled_gas: u64,
+    /// The same of frames that were interpreted nevertheless.
+    pub interpreted_gas: u64,
+    /// Frames that ran as modules.
+    pub compiled_frames: u64,
+    /// Frames that were interpreted.
+    pub interpreted_frames: u64,
 }

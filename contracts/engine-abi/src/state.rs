@@ -3,14 +3,14 @@
 //! | key | value |
 //! |---|---|
 //! | `e` | [`Config`] |
-//! | `a` address | [`Account`]; absent: no such account |
-//! | `c` code hash | tag 0: [`code`] follows; tag 1: [`Promotion`] follows, and the code is at `b` |
-//! | `b` code hash | [`code`] of a promoted contract |
+//! | `a` address | [`Account`]; absent: no such account; four bytes: none, and the incarnation that a new one begins with |
+//! | `c` code hash | tag 0: [`code`] follows; tag 2: [`Promotion`] follows, and after it [`code`], or else the code is at `b`; tag 1: what engines before version 2 wrote ([`promoted`]) |
+//! | `b` code hash | [`code`] of a promoted contract, if it is long |
 //! | `p` code hash | [`Promotion`] whose module is being deployed |
 //! | `s` address incarnation(u32, big-endian) slot | value without its leading zeros; absent: zero |
 //!
 //! An account whose storage is dropped as a whole gets the next incarnation, so nothing has to be deleted slot by
-//! slot.
+//! slot. The number outlives the account: whoever removes an account that had one leaves it behind.
 
 use crate::{Address, CodeHash, Fork, Word};
 use alloc::string::String;
@@ -23,8 +23,18 @@ pub const CONFIG_KEY: &[u8] = b"e";
 /// Tag of code that is interpreted.
 pub const PLAIN: u8 = 0;
 
+/// Tag of code that is promoted, as engines of version 1 wrote it.
+pub const PROMOTED_BEFORE: u8 = 1;
+
 /// Tag of code that is promoted.
-pub const PROMOTED: u8 = 1;
+pub const PROMOTED: u8 = 2;
+
+/// Version of the layout on this page ([`Config::version`]). Version 1 is read too; `migrate` moves it.
+pub const STATE_VERSION: u8 = 2;
+
+/// The longest code whose record stays beside its promotion, in bytes: to read it with that costs less than to read it
+/// for itself when it is wanted.
+pub const SHORT_CODE_BYTES: u32 = 2_048;
 
 /// Namespace of the compiler, a private module of the engine's account: `compile` takes
 /// `borsh(code: Vec<u8>, fork: u8, keccak: u8)` and returns the module.
@@ -75,6 +85,64 @@ pub struct Promotion {
     pub code_bytes: u32,
     /// Whether the engine compiled it itself.
     pub compiled_here: bool,
+    /// [`facts::asks_in_loops`](crate::facts::asks_in_loops) of the code: its frames are interpreted.
+    pub asks_in_loops: bool,
+}
+
+/// A [`Promotion`] as engines of version 1 wrote it.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct PromotionBefore {
+    /// Where the module is in the engine's account: [`namespace_before`].
+    pub namespace: String,
+    /// The fork that it was compiled for.
+    pub fork: Fork,
+    /// Version of the compiler.
+    pub compiler: u32,
+    /// Version of the frame ABI.
+    pub abi: u32,
+    /// Bytes of the module.
+    pub wasm_bytes: u32,
+    /// Bytes of the contract's code.
+    pub code_bytes: u32,
+    /// Whether the engine compiled it itself.
+    pub compiled_here: bool,
+}
+
+impl From<PromotionBefore> for Promotion {
+    fn from(before: PromotionBefore) -> Self {
+        let PromotionBefore {
+            namespace,
+            fork,
+            compiler,
+            abi,
+            wasm_bytes,
+            code_bytes,
+            compiled_here,
+        } = before;
+        Self {
+            namespace,
+            fork,
+            compiler,
+            abi,
+            wasm_bytes,
+            code_bytes,
+            compiled_here,
+            asks_in_loops: false,
+        }
+    }
+}
+
+/// What the record of promoted code says, of either tag, and the [`code`] that follows if it does. `None` for what is
+/// no such record.
+#[must_use]
+pub fn promoted(record: &[u8]) -> Option<(Promotion, Option<&[u8]>)> {
+    let (&tag, mut rest) = record.split_first()?;
+    let promotion = match tag {
+        PROMOTED_BEFORE => PromotionBefore::deserialize(&mut rest).ok()?.into(),
+        PROMOTED => Promotion::deserialize(&mut rest).ok()?,
+        _ => return None,
+    };
+    Some((promotion, (!rest.is_empty()).then_some(rest)))
 }
 
 /// Key of an account.
@@ -119,12 +187,28 @@ fn hash_key(tag: u8, hash: &CodeHash) -> [u8; 33] {
     key
 }
 
-/// Namespace of the module of a contract: `evm_` and the first 20 bytes of its code hash in hexadecimal.
+/// Bytes of the code hash in a [`namespace`], which is as long as a namespace may be.
+const NAMED_BYTES: usize = 30;
+
+/// The same in engines before version 2.
+const NAMED_BYTES_BEFORE: usize = 20;
+
+/// Namespace of the module of a contract: `evm_` and the first 30 bytes of its code hash in hexadecimal.
 #[must_use]
 pub fn namespace(hash: &CodeHash) -> String {
+    named(&hash[..NAMED_BYTES])
+}
+
+/// The namespace that engines of version 1 gave the module of a contract: the first 20 bytes.
+#[must_use]
+pub fn namespace_before(hash: &CodeHash) -> String {
+    named(&hash[..NAMED_BYTES_BEFORE])
+}
+
+fn named(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut name = String::from("evm_");
-    for byte in &hash[..20] {
+    for byte in bytes {
         name.push(char::from(DIGITS[usize::from(byte >> 4)]));
         name.push(char::from(DIGITS[usize::from(byte & 15)]));
     }

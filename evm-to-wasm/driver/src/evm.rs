@@ -5,7 +5,7 @@ use crate::frame::{Speaker, refused};
 use crate::modules::Modules;
 use cotenant_host::exec::{Session, SessionError};
 pub use evm_parent::EthContext;
-use evm_parent::{Begun, FRAME_GAS_MAX, FrameFault, ModuleSource, ParentEvm, fork_of};
+use evm_parent::{Begun, FrameFault, Limits, LogMeter, ModuleSource, ParentEvm, fork_of};
 use revm::context::result::{EVMError, ExecutionResult, InvalidTransaction};
 use revm::context::{ContextSetters, TxEnv};
 use revm::database_interface::Database;
@@ -44,7 +44,10 @@ impl<DB: Database> CompiledEvm<DB> {
             counts: Counts::default(),
         };
         let instructions = EthInstructions::new_mainnet_with_spec(context.cfg.spec);
-        Self { inner: ParentEvm::new(context, instructions, precompiles, source, Self::FRAMES) }
+        let (limits, logs) = (Limits::NONE, LogMeter::new());
+        let inner =
+            ParentEvm::new(context, instructions, precompiles, source, Self::FRAMES, limits, logs);
+        Self { inner }
     }
 
     /// Runs a transaction; what it changes stays in the journal.
@@ -112,11 +115,12 @@ impl SessionModules {
 impl ModuleSource for SessionModules {
     type Live = Speaker;
 
-    /// Opens the module of a new frame. There is none for an older fork, gas beyond the ABI, or code whose module
-    /// the host refuses.
+    /// Opens the module of a new frame. There is none for an older fork, or code whose module the host refuses.
     fn begin(
         &mut self,
         interpreter: &mut Interpreter<EthInterpreter>,
+        _: impl FnOnce(&Interpreter<EthInterpreter>) -> [u8; 4],
+        _: &mut u32,
     ) -> Result<Begun<Speaker>, String> {
         let (Some(modules), Some(session)) = (&self.modules, &self.session) else {
             return Ok(Begun::Interpreter);
@@ -124,9 +128,6 @@ impl ModuleSource for SessionModules {
         let Some(fork) = fork_of(interpreter.runtime_flag.spec_id) else {
             return Ok(Begun::Interpreter);
         };
-        if interpreter.gas.remaining() > FRAME_GAS_MAX {
-            return Ok(Begun::Interpreter);
-        }
         if modules.options().reference {
             let code = interpreter.bytecode.original_bytes();
             let speaker = Speaker::reference(code, interpreter.runtime_flag.spec_id);

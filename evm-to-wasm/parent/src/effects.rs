@@ -3,6 +3,8 @@
 //! Everything here is read from bytes that a module chose: a length that does not fit is a fault of the frame.
 
 use crate::fault::{FrameFault, Malformed};
+use crate::limits::{Limits, LogMeter};
+use crate::meter::Meter;
 use crate::serve::EthContext;
 use crate::wire::{backwards, hash_at, word_at};
 use alloc::vec::Vec;
@@ -90,6 +92,8 @@ impl<'a> Message<'a> {
         address: Address,
         is_static: bool,
         host: &mut EthContext<DB>,
+        bounds: (&Limits, &LogMeter),
+        meter: &mut Meter,
     ) -> Result<Flushed, FrameFault> {
         let writes = [effects.storage_writes, effects.transient_writes, effects.logs];
         if is_static && writes.iter().any(|count| *count != 0) {
@@ -98,6 +102,14 @@ impl<'a> Message<'a> {
         let journal = &mut host.journaled_state;
         for _ in 0..effects.logs {
             let log = self.log(address)?;
+            let (limits, logs) = bounds;
+            if logs.add(&log) > limits.logs {
+                return Err(FrameFault::out_of_place(
+                    &self.request,
+                    "there is no room for its logs",
+                ));
+            }
+            meter.log(log.topics().len() as u32, log.data.data.len() as u32);
             journal.log(log);
         }
         if effects.storage_writes > 0 {
@@ -106,11 +118,14 @@ impl<'a> Message<'a> {
             let Some(mut account) = account else { return Ok(Flushed::failed()) };
             for _ in 0..effects.storage_writes {
                 let (slot, value) = self.write()?;
-                if let Err(error) = account.sstore_concrete_error(slot, value, false) {
-                    if let (_, Some(error)) = error.into_parts() {
-                        host.error = Err(error.into());
+                match account.sstore_concrete_error(slot, value, false) {
+                    Ok(written) => meter.write(&written.data),
+                    Err(error) => {
+                        if let (_, Some(error)) = error.into_parts() {
+                            host.error = Err(error.into());
+                        }
+                        return Ok(Flushed::failed());
                     }
-                    return Ok(Flushed::failed());
                 }
             }
         }

@@ -1,20 +1,18 @@
 //! One frame of the EVM that runs as a module, from its input to its result.
 
 use crate::fault::FrameFault;
+use crate::meter::Meter;
 use crate::serve::{EthContext, Parent, Served};
 use crate::source::{LiveModule, Progress};
 use crate::wire::{address_to_bytes, encode, message, push_backwards, to_word, word_to_bytes};
 use alloc::string::String;
 use alloc::vec::Vec;
-use evm_to_wasm::abi::{Answer, CALLDATA_PADDING, FRAME_ABI_VERSION, FrameInput, offset};
+use evm_to_wasm::abi::{Answer, CALLDATA_PADDING, FRAME_ABI_VERSION, FrameInput, Left, offset};
 use revm::context_interface::{ContextTr, Transaction};
 use revm::database_interface::Database;
 use revm::interpreter::interpreter::EthInterpreter;
 use revm::interpreter::{Host, Interpreter};
 use revm::primitives::U256;
-
-/// Gas of a frame, at most: the ABI's gas is below 2^63.
-pub const FRAME_GAS_MAX: u64 = i64::MAX as u64;
 
 /// The input of a frame, of which every frame of a transaction has the most part alike: it is made once.
 #[derive(Clone, Debug)]
@@ -36,8 +34,10 @@ pub(crate) struct Buffers {
 pub(crate) struct LiveFrame<L> {
     module: L,
     waits_for: Waiting,
-    /// Gas that it began with.
-    gas: u64,
+    /// Bytes of EVM memory that it may have.
+    memory_max: u32,
+    /// What it has done so far.
+    pub(crate) meter: Meter,
 }
 
 /// How a frame went on.
@@ -97,11 +97,8 @@ impl Environment {
     }
 
     /// The first message to a frame.
-    fn input<DB: Database>(
-        &mut self,
-        interpreter: &Interpreter<EthInterpreter>,
-        context: &EthContext<DB>,
-    ) -> &[u8] {
+    fn input<DB: Database>(&mut self, parent: &Parent<'_, DB>, memory_max: u32) -> &[u8] {
+        let (interpreter, context) = (&*parent.interpreter, &*parent.host);
         let input = &interpreter.input;
         let calldata = input.input.as_bytes(context);
         self.message.truncate(self.before_calldata);
@@ -112,7 +109,11 @@ impl Environment {
                 offset::IS_STATIC,
                 u32::from(interpreter.runtime_flag.is_static).to_le_bytes(),
             );
-            put(head, offset::GAS, interpreter.gas.remaining().to_le_bytes());
+            let Left { gas, gas_beyond, log_room } = parent.left();
+            put(head, offset::GAS, gas.to_le_bytes());
+            put(head, offset::GAS_BEYOND, gas_beyond.to_le_bytes());
+            put(head, offset::MEMORY_MAX, memory_max.to_le_bytes());
+            put(head, offset::LOG_ROOM, log_room.to_le_bytes());
             put(head, offset::VALUE, word_to_bytes(input.call_value));
             put(head, offset::ADDRESS, address_to_bytes(input.target_address));
             put(head, offset::CALLER, address_to_bytes(input.caller_address));
@@ -137,13 +138,14 @@ pub fn input_without_gas() -> Vec<u8> {
 
 impl<L: LiveModule> LiveFrame<L> {
     /// A frame of which nothing has run, and the module that is to run it.
-    pub(crate) fn new(module: L, gas: u64) -> Self {
-        Self { module, waits_for: Waiting::Input, gas }
+    pub(crate) fn new(module: L, gas: u64, memory_max: u32) -> Self {
+        let meter = Meter { gas_at_start: gas, ..Meter::default() };
+        Self { module, waits_for: Waiting::Input, memory_max, meter }
     }
 
     /// The module of a frame that has finished, and the gas that the frame has used.
     pub(crate) fn into_module(self, interpreter: &Interpreter<EthInterpreter>) -> (L, u64) {
-        (self.module, self.gas.saturating_sub(interpreter.gas.remaining()))
+        (self.module, self.meter.gas_at_start.saturating_sub(interpreter.gas.remaining()))
     }
 
     /// Runs the frame until it wants another one to run or ends, and counts its yields.
@@ -157,17 +159,30 @@ impl<L: LiveModule> LiveFrame<L> {
         said: &mut Vec<u8>,
         yields: &mut u64,
     ) -> Result<Went, String> {
+        parent.meter = self.meter;
+        let went = self.run_on(parent, environment, said);
+        *yields += parent.meter.requests - self.meter.requests;
+        self.meter = parent.meter;
+        went
+    }
+
+    fn run_on<DB: Database>(
+        &mut self,
+        parent: &mut Parent<'_, DB>,
+        environment: &mut Environment,
+        said: &mut Vec<u8>,
+    ) -> Result<Went, String> {
         let mut progress = match self.waits_for {
             Waiting::Input => {
-                let input = environment.input(parent.interpreter, parent.host);
+                let input = environment.input(parent, self.memory_max);
                 self.module.resume(input, said)?
             }
             Waiting::Call => {
-                answer_of_call(parent.interpreter, parent.answer);
+                answer_of_call(parent);
                 self.module.resume(parent.answer, said)?
             }
             Waiting::Create => {
-                answer_of_create(parent.interpreter, parent.answer);
+                answer_of_create(parent);
                 self.module.resume(parent.answer, said)?
             }
         };
@@ -176,7 +191,7 @@ impl<L: LiveModule> LiveFrame<L> {
                 Progress::Yielded => {
                     let served = parent.yielded(said);
                     // A result asks for nothing.
-                    *yields += u64::from(!matches!(served, Ok(Served::Finished)));
+                    parent.meter.requests += u64::from(!matches!(served, Ok(Served::Finished)));
                     served
                 }
                 Progress::Done => parent.returned(said).map(|()| Served::End),
@@ -201,23 +216,23 @@ impl<L: LiveModule> LiveFrame<L> {
 }
 
 /// What the callee gave, as revm left it in the caller's interpreter.
-fn answer_of_call(interpreter: &mut Interpreter<EthInterpreter>, answer: &mut Vec<u8>) {
-    let success = u32::from(!pop(interpreter).is_zero());
-    let data = interpreter.return_data.0.as_ref();
-    let gas_left = interpreter.gas.remaining();
+fn answer_of_call<DB: Database>(parent: &mut Parent<'_, DB>) {
+    let success = u32::from(!pop(parent.interpreter).is_zero());
+    let left = parent.left();
+    let data = parent.interpreter.return_data.0.as_ref();
     let data_bytes = u32::try_from(data.len()).unwrap_or(u32::MAX);
-    encode(&Answer::Returned { success, gas_left, data_bytes }, answer);
-    push_backwards(answer, data);
+    encode(&Answer::Returned { success, left, data_bytes }, parent.answer);
+    push_backwards(parent.answer, data);
 }
 
 /// What a creation gave, as revm left it in the creator's interpreter.
-fn answer_of_create(interpreter: &mut Interpreter<EthInterpreter>, answer: &mut Vec<u8>) {
-    let address = to_word(pop(interpreter));
-    let data = interpreter.return_data.0.as_ref();
-    let gas_left = interpreter.gas.remaining();
+fn answer_of_create<DB: Database>(parent: &mut Parent<'_, DB>) {
+    let address = to_word(pop(parent.interpreter));
+    let left = parent.left();
+    let data = parent.interpreter.return_data.0.as_ref();
     let data_bytes = u32::try_from(data.len()).unwrap_or(u32::MAX);
-    encode(&Answer::Created { address, gas_left, data_bytes }, answer);
-    push_backwards(answer, data);
+    encode(&Answer::Created { address, left, data_bytes }, parent.answer);
+    push_backwards(parent.answer, data);
 }
 
 /// The word that revm pushed for the frame that ended. Nobody else uses the stack of a compiled frame.

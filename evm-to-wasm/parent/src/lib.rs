@@ -16,12 +16,16 @@ mod effects;
 mod evm;
 mod fault;
 mod frame;
+mod limits;
+mod meter;
 mod serve;
 mod source;
 pub mod wire;
 
 pub use evm::{ParentEvm, Tally};
 pub use fault::{FrameFault, Malformed};
-pub use frame::{FRAME_GAS_MAX, input_without_gas};
+pub use frame::input_without_gas;
+pub use limits::{Limits, LogMeter};
+pub use meter::FrameEnd;
 pub use serve::EthContext;
-pub use source::{Begun, LiveModule, ModuleSource, Progress, fork_of, spec_of_fork};
+pub use source::{Begun, CodeReader, LiveModule, ModuleSource, Progress, fork_of, spec_of_fork};

@@ -5,10 +5,12 @@
 
 use crate::effects::{Flushed, Message, asked_slot};
 use crate::fault::FrameFault;
+use crate::limits::{Limits, LogMeter};
+use crate::meter::Meter;
 use crate::wire::{encode, from_address, from_word, push_backwards, to_word, word_to_bytes};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use evm_to_wasm::abi::{self, Answer, CallKind, Effects, Halt, Request};
+use evm_to_wasm::abi::{self, Answer, CallKind, Effects, GAS_MAX, Halt, Left, Request};
 use revm::context_interface::CreateScheme;
 use revm::context_interface::host::LoadError;
 use revm::database_interface::Database;
@@ -46,10 +48,15 @@ pub(crate) enum Served {
 pub(crate) struct Parent<'a, DB: Database> {
     pub(crate) interpreter: &'a mut Interpreter<EthInterpreter>,
     pub(crate) host: &'a mut EthContext<DB>,
-    /// [`ModuleSource::code_bytes`](crate::ModuleSource::code_bytes).
-    pub(crate) code_bytes: fn(B256, &Bytecode) -> Bytes,
+    /// [`ModuleSource::code_reader`](crate::ModuleSource::code_reader).
+    pub(crate) code_reader: &'a dyn Fn(B256, &Bytecode) -> Bytes,
     pub(crate) answer: &'a mut Vec<u8>,
     pub(crate) action: Option<InterpreterAction>,
+    pub(crate) limits: Limits,
+    pub(crate) logs: &'a LogMeter,
+    pub(crate) meter: Meter,
+    /// Bytes of EVM memory that the frame had when it called.
+    pub(crate) memory_bytes: u32,
 }
 
 impl<DB: Database> Parent<'_, DB> {
@@ -81,6 +88,14 @@ impl<DB: Database> Parent<'_, DB> {
             }
             Request::Call { .. } => self.call(message),
             Request::Create { .. } => self.create(message),
+            Request::Flush { effects } => {
+                let flushed = self.flush(message, &effects, 0)?;
+                Ok(if flushed.database_failed {
+                    self.fatal()
+                } else {
+                    self.answer(&Answer::Word([0; 4]))
+                })
+            }
             Request::SelfDestruct { .. } | Request::Done { .. } => {
                 self.result(message).map(|()| Served::Finished)
             }
@@ -125,6 +140,7 @@ impl<DB: Database> Parent<'_, DB> {
         };
         match account.sload_concrete_error(slot, false) {
             Ok(load) => {
+                self.meter.slot(load.is_cold);
                 // The borsh of `Answer::Slot`.
                 self.answer.clear();
                 self.answer.push(SLOT_TAG);
@@ -146,6 +162,7 @@ impl<DB: Database> Parent<'_, DB> {
         match self.host.load_account_info_skip_cold_load(address, false, false) {
             Ok(load) => {
                 let (balance, cold) = (to_word(load.account.balance), u32::from(load.is_cold));
+                self.meter.account(load.is_cold);
                 self.answer(&Answer::Balance { balance, cold })
             }
             Err(_) => self.fatal(),
@@ -163,15 +180,24 @@ impl<DB: Database> Parent<'_, DB> {
             code_bytes: u32::try_from(code.map_or(0, Bytecode::len)).unwrap_or(u32::MAX),
             cold: u32::from(load.is_cold),
         };
-        let bytes = code.filter(|_| with_bytes).map(|code| (self.code_bytes)(hash, code));
+        self.meter.account(load.is_cold);
+        let bytes = code.filter(|_| with_bytes).map(|code| (self.code_reader)(hash, code));
         self.answer(&head);
         push_backwards(self.answer, &bytes.unwrap_or_default());
         Served::Answer
     }
 
     fn call(&mut self, message: Message<'_>) -> Result<Served, FrameFault> {
-        let Request::Call { kind, gas_left, gas_asked, address, value, effects, input_bytes } =
-            message.request
+        let Request::Call {
+            kind,
+            gas_left,
+            gas_asked,
+            address,
+            value,
+            effects,
+            memory_bytes,
+            input_bytes,
+        } = message.request
         else {
             return Err(FrameFault::out_of_place(&message.request, "a call was expected"));
         };
@@ -194,7 +220,9 @@ impl<DB: Database> Parent<'_, DB> {
         if flushed.database_failed {
             return Ok(self.fatal());
         }
+        self.memory_bytes = memory_bytes;
         let input = flushed.payload;
+        let gas_before = self.interpreter.gas.remaining();
         let mut context =
             InstructionContext { interpreter: &mut *self.interpreter, host: &mut *self.host };
         let is_call = kind == CallKind::Call;
@@ -203,6 +231,10 @@ impl<DB: Database> Parent<'_, DB> {
             Ok(loaded) => loaded,
             Err(result) => return Ok(self.halt(result)),
         };
+        // The stipend is not the caller's gas.
+        let stipend = if transfers { self.host.gas_params().call_stipend() } else { 0 };
+        let paid = gas_before.saturating_sub(self.interpreter.gas.remaining());
+        self.meter.world_gas += paid.saturating_sub(gas_limit.saturating_sub(stipend));
         let own = &self.interpreter.input;
         let (scheme, target_address, caller, value) = match kind {
             CallKind::Call => {
@@ -242,8 +274,15 @@ impl<DB: Database> Parent<'_, DB> {
     }
 
     fn create(&mut self, message: Message<'_>) -> Result<Served, FrameFault> {
-        let Request::Create { with_salt, salt, gas_left, value, effects, init_code_bytes } =
-            message.request
+        let Request::Create {
+            with_salt,
+            salt,
+            gas_left,
+            value,
+            effects,
+            memory_bytes,
+            init_code_bytes,
+        } = message.request
         else {
             return Err(FrameFault::out_of_place(&message.request, "a creation was expected"));
         };
@@ -255,6 +294,7 @@ impl<DB: Database> Parent<'_, DB> {
         if flushed.database_failed {
             return Ok(self.fatal());
         }
+        self.memory_bytes = memory_bytes;
         let code = flushed.payload;
         // EIP-3860: twice the size of a contract, at most.
         if code.len() > self.host.max_initcode_size() {
@@ -272,6 +312,7 @@ impl<DB: Database> Parent<'_, DB> {
         if !gas.record_regular_cost(init_code) || !gas.record_regular_cost(base) {
             return Ok(self.halt(InstructionResult::OutOfGas));
         }
+        self.meter.world_gas += init_code + base;
         // EIP-150: all but a 64th.
         let gas_limit = prices.call_stipend_reduction(gas.remaining());
         if !gas.record_regular_cost(gas_limit) {
@@ -296,7 +337,8 @@ impl<DB: Database> Parent<'_, DB> {
         if self.is_static() {
             return Err(FrameFault::out_of_place(&message.request, "a static frame destroys none"));
         }
-        self.gas_left(&message.request, gas_left)?;
+        let request = message.request;
+        self.gas_left(&request, gas_left)?;
         if self.flush(message, &effects, 0)?.database_failed {
             self.ended(InstructionResult::FatalExternalError, Bytes::new());
             return Ok(());
@@ -326,7 +368,7 @@ impl<DB: Database> Parent<'_, DB> {
         if !destroyed.previously_destroyed {
             self.interpreter.gas.record_refund(prices.selfdestruct_refund());
         }
-        self.interpreter.gas.record_refund(refund);
+        self.refund(&request, refund)?;
         self.ended(InstructionResult::SelfDestruct, Bytes::new());
         Ok(())
     }
@@ -347,7 +389,8 @@ impl<DB: Database> Parent<'_, DB> {
             self.ended(InstructionResult::OutOfGas, Bytes::new());
             return Ok(());
         }
-        self.gas_left(&message.request, gas_left)?;
+        let request = message.request;
+        self.gas_left(&request, gas_left)?;
         let flushed = self.flush(message, &effects, output_bytes)?;
         if flushed.database_failed {
             self.ended(InstructionResult::FatalExternalError, Bytes::new());
@@ -358,17 +401,37 @@ impl<DB: Database> Parent<'_, DB> {
             self.ended(InstructionResult::Revert, output);
             return Ok(());
         }
-        self.interpreter.gas.record_refund(refund);
+        self.refund(&request, refund)?;
         self.ended(InstructionResult::Return, output);
         Ok(())
     }
 
     /// Takes over the gas that a module says it has left. It never has more than it was given.
     fn gas_left(&mut self, request: &Request, gas_left: u64) -> Result<(), FrameFault> {
-        if gas_left > self.interpreter.gas.remaining() {
+        let has = self.interpreter.gas.remaining();
+        if gas_left > has.min(GAS_MAX) {
             return Err(FrameFault::out_of_place(request, "the frame has less gas than that"));
         }
-        self.interpreter.gas.set_remaining(gas_left);
+        self.interpreter.gas.set_remaining(gas_left + has.saturating_sub(GAS_MAX));
+        Ok(())
+    }
+
+    /// What the frame has left, as its module is told.
+    pub(crate) fn left(&self) -> Left {
+        let log_room = self.logs.room(&self.limits);
+        Left { log_room, ..Left::of(self.interpreter.gas.remaining()) }
+    }
+
+    /// Adds what a module says that its frame has earned, if it can have.
+    fn refund(&mut self, request: &Request, refund: i64) -> Result<(), FrameFault> {
+        let own = self.meter.own_gas(self.interpreter.gas.remaining());
+        if !self.meter.may_earn(refund, own) {
+            return Err(FrameFault::out_of_place(
+                request,
+                "the frame cannot have earned its refund",
+            ));
+        }
+        self.interpreter.gas.record_refund(refund);
         Ok(())
     }
 
@@ -379,7 +442,9 @@ impl<DB: Database> Parent<'_, DB> {
         payload_bytes: u32,
     ) -> Result<Flushed, FrameFault> {
         let (address, is_static) = (self.address(), self.is_static());
-        message.flush(effects, payload_bytes, address, is_static, self.host)
+        let bounds = (&self.limits, self.logs);
+        let meter = &mut self.meter;
+        message.flush(effects, payload_bytes, address, is_static, self.host, bounds, meter)
     }
 
     fn fatal(&mut self) -> Served {

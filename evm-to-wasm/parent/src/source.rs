@@ -1,6 +1,8 @@
 //! Where the modules of frames come from, and how one is resumed.
 
 use crate::fault::FrameFault;
+use crate::meter::FrameEnd;
+use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 use evm_to_wasm::Fork;
@@ -16,28 +18,37 @@ pub trait ModuleSource {
     type Live: LiveModule;
 
     /// What is to run a frame that has not begun. The interpreter has the frame's code, its hash (EIP-7702 is
-    /// resolved, init code has none) and its gas; it may be changed only if it is to run the frame itself.
+    /// resolved, init code has none) and its gas; it may be changed only if it is to run the frame itself. The selector gives
+    /// the first four bytes of its input; what is noted comes back with its end ([`FrameEnd::note`]).
     ///
     /// # Errors
     /// Failures of the embedder's own; the transaction ends with them.
     fn begin(
         &mut self,
         frame: &mut Interpreter<EthInterpreter>,
+        selector: impl FnOnce(&Interpreter<EthInterpreter>) -> [u8; 4],
+        note: &mut u32,
     ) -> Result<Begun<Self::Live>, String>;
 
     /// Takes a module whose frame has ended, of which it has used so much EVM gas, callees included, and which offers to
     /// run another frame of the same contract: [`begin`](Self::begin) may give it out again. Dropping it closes it.
     fn give_back(&mut self, _module: Self::Live, _gas_spent: u64) {}
 
+    /// Takes notice of a frame that has ended, by whatever ran it.
+    fn ended(&mut self, _frame: &FrameEnd) {}
+
     /// Takes notice of what a module did wrong; its frame ends exceptionally.
     fn fault(&mut self, fault: &FrameFault);
 
-    /// The bytes of code that an account has in the journal. Somebody who knows how to get them may have put code of the
-    /// same length there in their place, for contracts that run as modules.
-    fn code_bytes(_hash: B256, code: &Bytecode) -> Bytes {
-        code.original_bytes()
+    /// What gives the bytes of code that an account has in the journal. Somebody who knows how to get them may have put
+    /// code of the same length there in their place, for contracts that run as modules.
+    fn code_reader(&self) -> CodeReader {
+        Rc::new(|_, code| code.original_bytes())
     }
 }
+
+/// Gives the bytes of code, by its hash and what the journal has of it.
+pub type CodeReader = Rc<dyn Fn(B256, &Bytecode) -> Bytes>;
 
 /// What is to run a frame.
 #[derive(Debug)]

@@ -27,6 +27,9 @@ fn fields_of_the_input_are_at_their_offsets() {
         transaction: TransactionEnvironment { gas_price: [5, 0, 0, 0], origin: [17, 0, 0, 0] },
         address: [6, 0, 0, 0],
         caller: [7, 0, 0, 0],
+        gas_beyond: 18,
+        memory_max: 19,
+        log_room: 20,
         blob_hashes: 8,
         calldata_bytes: 9,
     };
@@ -50,6 +53,9 @@ fn fields_of_the_input_are_at_their_offsets() {
         (offset::TRANSACTION_ORIGIN, 17),
         (offset::ADDRESS, 6),
         (offset::CALLER, 7),
+        (offset::GAS_BEYOND, 18),
+        (offset::MEMORY_MAX, 19),
+        (offset::LOG_ROOM, 20),
         (offset::BLOB_HASHES, 8),
         (offset::CALLDATA_BYTES, 9),
     ];
@@ -78,9 +84,10 @@ fn heads_have_constant_sizes() {
                 address,
                 value: word,
                 effects,
+                memory_bytes: 1,
                 input_bytes: 1,
             },
-            98,
+            102,
         ),
         (
             Request::Create {
@@ -89,12 +96,14 @@ fn heads_have_constant_sizes() {
                 gas_left: 1,
                 value: word,
                 effects,
+                memory_bytes: 1,
                 init_code_bytes: 1,
             },
-            93,
+            97,
         ),
         (Request::SelfDestruct { gas_left: 1, refund: -1, beneficiary: address, effects }, 61),
         (Request::Done { halt, gas_left: 1, refund: -1, effects, output_bytes: 1 }, 34),
+        (Request::Flush { effects }, 13),
     ];
     for (request, size) in requests {
         assert_eq!(bytes(&request).len(), size, "{request:?}");
@@ -104,8 +113,8 @@ fn heads_have_constant_sizes() {
         (Answer::Word(word), 33),
         (Answer::Balance { balance: word, cold: 1 }, 37),
         (Answer::Code { hash: word, code_bytes: 1, cold: 1 }, 41),
-        (Answer::Returned { success: 1, gas_left: 1, data_bytes: 1 }, 17),
-        (Answer::Created { address, gas_left: 1, data_bytes: 1 }, 45),
+        (Answer::Returned { success: 1, left: Left::of(1), data_bytes: 1 }, 29),
+        (Answer::Created { address, left: Left::of(1), data_bytes: 1 }, 57),
     ];
     for (answer, size) in answers {
         assert_eq!(bytes(&answer).len(), size, "{answer:?}");

@@ -5,6 +5,7 @@ use wasm_encoder::{BlockType, MemArg};
 
 use super::emitter::{Emitter, GAS, Label};
 use super::places::Place;
+use crate::abi::offset;
 use crate::access::{AccessSize, hashed};
 use crate::ir::V;
 use crate::opcode::{Op, arity};
@@ -40,6 +41,9 @@ impl Emitter<'_> {
             (Op::Gas, _) => {
                 self.check_gas();
                 self.get(GAS);
+                self.int(0);
+                let beyond = u64::from(layout::INPUT_AT) + offset::GAS_BEYOND as u64;
+                self.sink().i64_load(at(beyond)).i64_add();
                 self.receive_long(value);
             }
             (Op::Msize, _) => {

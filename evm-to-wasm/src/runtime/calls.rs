@@ -7,10 +7,13 @@ use super::{Function, Import};
 use crate::abi::{CallKind, offset};
 
 /// Heads of the requests and answers: sizes, and offsets of their fields.
-const CALL_HEAD: u32 = 98;
-const CREATE_HEAD: u32 = 93;
-const RETURNED_HEAD: u32 = 17;
-const CREATED_HEAD: u32 = 45;
+const CALL_HEAD: u32 = 102;
+const CREATE_HEAD: u32 = 97;
+const RETURNED_HEAD: u32 = 29;
+const CREATED_HEAD: u32 = 57;
+/// Where [`Left`](crate::abi::Left) is in an answer.
+const RETURNED_LEFT: u32 = 5;
+const CREATED_LEFT: u32 = 33;
 const CALL_TAG: u32 = 5;
 const CREATE_TAG: u32 = 6;
 const RETURNED_TAG: u32 = 4;
@@ -45,7 +48,8 @@ pub(super) fn call(c: &mut Code<'_>) {
     c.get(head).get(gas).store64(2);
     c.get(head).l(-1).get(asked[0]).any(&asked.0[1..]).i64_eqz().i32_eqz().select().store64(10);
     c.store_word(head, 18, account).store_word(head, 50, value).store_effects(head, 82);
-    c.get(head).get(size).store32(94);
+    c.get(head).get_global(Global::MemorySize).store32(94);
+    c.get(head).get(size).store32(98);
 
     c.get(head).get(at).get(size).i32_add().get(head).i32_sub().call(Function::Exchange);
     c.tee(received).i32_eqz().halt_if(nothing);
@@ -63,7 +67,7 @@ pub(super) fn call(c: &mut Code<'_>) {
     }
     c.end();
     let buffer = received;
-    c.get_global(Global::ReturnBuffer).tee(buffer).load32(1).get(buffer).load64(5);
+    c.get_global(Global::ReturnBuffer).tee(buffer).load32(1).take_left(buffer, RETURNED_LEFT);
 }
 
 /// CREATE and CREATE2.
@@ -85,7 +89,8 @@ pub(super) fn create(c: &mut Code<'_>) {
     c.get(head).get(with_salt).store32(1);
     c.store_word(head, 5, salt).get(head).get(gas).store64(37);
     c.store_word(head, 45, value).store_effects(head, 77);
-    c.get(head).get(size).store32(89);
+    c.get(head).get_global(Global::MemorySize).store32(89);
+    c.get(head).get(size).store32(93);
 
     c.get(head).get(at).get(size).i32_add().get(head).i32_sub().call(Function::Exchange);
     c.tee(received).i32_eqz().halt_if(nothing);
@@ -93,7 +98,7 @@ pub(super) fn create(c: &mut Code<'_>) {
     c.get_global(Global::Generation).i(1).i32_add().set_global(Global::Generation);
     let buffer = received;
     c.get_global(Global::ReturnBuffer).set(buffer);
-    c.load_word(buffer, 1).get(buffer).load64(33);
+    c.load_word(buffer, 1).take_left(buffer, CREATED_LEFT);
 }
 
 /// Sends a message and receives an answer in the return buffer, which grows as needed: the answer's length, 0
@@ -142,10 +147,19 @@ impl Code<'_> {
         nothing: impl Fn(&mut Self),
     ) {
         const { assert!(CALL_HEAD <= HEAD_ROOM && CREATE_HEAD <= HEAD_ROOM) };
+        self.flush_before(size);
+        self.i32_eqz().halt_if(&nothing);
         self.get(size).call(Function::Gather).tee(at).i32_eqz().halt_if(nothing);
         self.get(size).if_();
         self.get(at).get_global(Global::Top).get(from).i32_sub().get(size).i32_sub();
         self.get(size).memory_copy().end();
+    }
+
+    /// Takes over what the frame has left, from an offset in an answer: the gas, on the stack.
+    fn take_left(&mut self, answer: Local, at: u32) {
+        self.i(INPUT_AT).get(answer).load64(at + 8).store64(offset::GAS_BEYOND as u32);
+        self.i(INPUT_AT).get(answer).load32(at + 16).store32(offset::LOG_ROOM as u32);
+        self.get(answer).load64(at);
     }
 
     /// Checks an answer in the return buffer; what is behind its head is the return data.

@@ -3,10 +3,10 @@
 //! A message is put together in place. Logs stand in the outbox in the form in which they travel; writes and
 //! the payload are put behind them, the head before them.
 
-use super::Function;
 use super::cache::{KEY, NEXT, VALUE};
 use super::code::{Code, Local};
-use super::layout::{Global, INPUT_AT};
+use super::layout::{Global, INPUT_AT, MESSAGE_AT};
+use super::{Function, Import};
 use crate::abi::offset;
 
 /// Room for the head of a message before the logs, in bytes.
@@ -17,6 +17,16 @@ const SMALLEST_OUTBOX: u32 = 512;
 const LOG_HEAD: u32 = 8;
 /// Bytes of a write: slot and value.
 const WRITE: u32 = 64;
+/// Bytes of effects in the outbox and on the lists of writes with which they are sent before they are due; with a log that
+/// is as long as a frame's memory may be on a chain, and a head, they fit a message of 4 MiB.
+const FLUSHED: u32 = 1 << 20;
+/// Bytes of effects and payload together in one message.
+const MESSAGE_ROOM: u32 = (4 << 20) - (64 << 10);
+/// Head of a flush: its size and tag, and the answer's.
+const FLUSH_HEAD: u32 = 13;
+const FLUSH_TAG: u32 = 9;
+const WORD_TAG: u32 = 1;
+const WORD_ANSWER: u32 = 33;
 /// Gas for a byte of a log (Yellow Paper, appendix G).
 const LOG_BYTE: i64 = 8;
 
@@ -33,7 +43,16 @@ pub(super) fn log(c: &mut Code<'_>) {
     c.set(gas).set(size).set(from);
     c.get(gas).get(size).i64_extend_i32_u().l(LOG_BYTE).i64_mul().i64_sub().tee(gas);
     c.l(0).i64_lt_s().halt_if(nothing);
-    c.get(topics).i(5).i32_shl().get(size).i32_add().i(LOG_HEAD).i32_add();
+    // The gas pays for the bytes, so that they are far from 2^32.
+    c.get(topics).i(5).i32_shl().get(size).i32_add().tee(to);
+    c.i(INPUT_AT).load32(offset::LOG_ROOM as u32).i32_gt_u().halt_if(nothing);
+    c.i(INPUT_AT).i(INPUT_AT).load32(offset::LOG_ROOM as u32).get(to).i32_sub();
+    c.store32(offset::LOG_ROOM as u32);
+    c.flush_above(FLUSHED, |c| {
+        c.get(to);
+    });
+    c.i32_eqz().halt_if(nothing);
+    c.get(to).i(LOG_HEAD).i32_add();
     c.call(Function::Reserve).i32_eqz().halt_if(nothing);
     c.get_global(Global::OutboxEnd).tee(at).get(topics).store32(0);
     c.get(at).get(size).store32(4);
@@ -103,7 +122,52 @@ pub(super) fn gather(c: &mut Code<'_>) {
     c.get(at);
 }
 
+/// Sends the effects before they are due: 1, or 0 if there is no memory for the message.
+pub(super) fn flush(c: &mut Code<'_>) {
+    let [at, head] = [c.int(), c.int()];
+    c.i(0).call(Function::Gather).tee(at).i32_eqz().if_();
+    c.i(0).return_().end();
+    c.get_global(Global::Outbox).i(FLUSH_HEAD).i32_sub().tee(head).i(FLUSH_TAG).store8(0);
+    c.store_effects(head, 1);
+    c.get(at).get(head).i32_sub().i64_extend_i32_u().get(head).i64_extend_i32_u();
+    c.l(i64::from(MESSAGE_AT)).l(i64::from(WORD_ANSWER)).import(Import::CallbackInto);
+    c.l(i64::from(WORD_ANSWER)).i64_eq().i32_eqz();
+    c.i(MESSAGE_AT).load8(0).i(WORD_TAG).i32_ne().i32_or().if_();
+    c.call(Function::BadAnswer).end();
+    c.forget_effects();
+    c.i(1);
+}
+
 impl Code<'_> {
+    /// Sends the effects if there are any and they would be more than so many bytes with what is pushed: 1 on the stack, or 0
+    /// if there is no memory for that.
+    pub(super) fn flush_above(&mut self, most: u32, more: impl Fn(&mut Self)) {
+        let (bytes, done) = (self.int(), self.int());
+        self.i(1).set(done);
+        self.get_global(Global::Writes).get_global(Global::Transients).i32_add();
+        self.i(WRITE).i32_mul().get_global(Global::OutboxEnd).i32_add();
+        self.get_global(Global::Outbox).i32_sub().tee(bytes).if_();
+        self.get(bytes);
+        more(self);
+        self.i32_add().i(most).i32_gt_u().if_();
+        self.call(Function::FlushEffects).set(done).end().end();
+        self.get(done);
+    }
+
+    /// The same for a message with a payload of so many bytes.
+    pub(super) fn flush_before(&mut self, payload: Local) {
+        self.flush_above(MESSAGE_ROOM, |c| {
+            c.get(payload);
+        });
+    }
+
+    /// The same for effects that wait for their message.
+    pub(super) fn flush_many(&mut self) {
+        self.flush_above(FLUSHED, |c| {
+            c.i(0);
+        });
+    }
+
     /// Copies so many bytes: mostly a word, which a bulk operation would take four times as much for.
     pub(super) fn copy_data(&mut self, to: Local, from: Local, size: Local) {
         self.get(size).i(32).i32_eq().if_();

@@ -2,6 +2,7 @@
 //!
 //! Constants that end in `_AT` are addresses in linear memory; all sizes are in bytes.
 
+use crate::abi::MEMORY_MAX;
 use wasm_encoder::{ConstExpr, GlobalSection, GlobalType, ValType};
 
 /// Bytes of a Wasm page.
@@ -204,3 +205,4 @@ pub fn declare_globals(section: &mut GlobalSection) {
 }
 
 const _: () = assert!(WINDOW < INPUT_AT);
+const _: () = assert!(MAXIMUM_PAGES * PAGE as u64 == MEMORY_MAX as u64);

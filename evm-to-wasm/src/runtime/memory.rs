@@ -11,15 +11,13 @@
 
 use super::Function;
 use super::code::{Code, Local, Word};
-use super::layout::{Global, MAXIMUM_PAGES, PAGE, WINDOW};
+use super::layout::{Global, INPUT_AT, PAGE, WINDOW};
+use crate::abi::offset;
 use crate::access::AccessSize;
 
 /// A moved memory gets what it needs and so many times the bytes that are copied: one that is copied was grown into
 /// and most likely grows on. Less where pages run out.
 const ROOM: [u32; 3] = [2, 1, 0];
-
-/// Largest memory that is thought about, in bytes.
-const LARGEST: i64 = MAXIMUM_PAGES as i64 * PAGE as i64;
 
 /// Takes bytes from the heap: their address, or 0 if there are none left. They are zero.
 pub(super) fn allocate(c: &mut Code<'_>) {
@@ -71,7 +69,7 @@ pub(super) fn touch(c: &mut Code<'_>) {
 
     c.get(end).get_global(Global::MemorySize).i64_extend_i32_u().i64_le_u().if_();
     c.get(gas).return_().end();
-    c.get(end).l(LARGEST).i64_gt_u().if_();
+    c.get(end).i(INPUT_AT).load32_long(offset::MEMORY_MAX as u32).i64_gt_u().if_();
     c.l(-1).return_().end();
 
     c.get(end).l(31).i64_add().l(5).i64_shr_u().set(words);

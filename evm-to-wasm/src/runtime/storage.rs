@@ -203,6 +203,8 @@ impl Code<'_> {
             self.get(entry).set_global(first).end();
             self.get(entry).set_global(last);
             self.get_global(count).i(1).i32_add().set_global(count);
+            self.flush_many();
+            self.i32_eqz().halt_if(|_| {});
         }
         self.end();
     }

@@ -132,11 +132,11 @@ functions! {
     /// SLOAD.
     Sload("gw" -> "wg") calls [NewEntry FetchSlot] imports [] in storage::sload;
     /// SSTORE: slot, value.
-    Sstore("gww" -> "g") calls [NewEntry FetchSlot] imports [] in storage::sstore;
+    Sstore("gww" -> "g") calls [NewEntry FetchSlot FlushEffects] imports [] in storage::sstore;
     /// TLOAD (EIP-1153).
     Tload("gw" -> "wg") calls [NewEntry BadAnswer] imports [CallbackInto] in storage::tload;
     /// TSTORE (EIP-1153): slot, value.
-    Tstore("gww" -> "g") calls [NewEntry] imports [] in storage::tstore;
+    Tstore("gww" -> "g") calls [NewEntry FlushEffects] imports [] in storage::tstore;
     /// BALANCE.
     Balance("gw" -> "wg") calls [NewEntry BadAnswer] imports [CallbackInto] in accounts::balance;
     /// SELFBALANCE.
@@ -150,15 +150,15 @@ functions! {
     /// BLOBHASH (EIP-4844).
     BlobHash("w" -> "w") calls [] imports [] in copies::blob_hash;
     /// LOG0 to LOG4: number of topics, offset, length; gives the address where the topics belong.
-    Log("giww" -> "ig") calls [MemoryRange Reserve] imports [] in effects::log;
+    Log("giww" -> "ig") calls [MemoryRange Reserve FlushEffects] imports [] in effects::log;
     /// The CALL family: kind, gas, address, value, in, its length, out, its length; gives success.
-    Call("giwwwwwww" -> "ig") calls [MemoryRange Gather Exchange BadAnswer] imports [] in calls::call;
+    Call("giwwwwwww" -> "ig") calls [MemoryRange Gather Exchange BadAnswer FlushEffects] imports [] in calls::call;
     /// CREATE and CREATE2: 1 with salt, value, offset, length, salt; gives the address.
-    Create("giwwww" -> "wg") calls [MemoryRange Gather Exchange BadAnswer] imports [] in calls::create;
+    Create("giwwww" -> "wg") calls [MemoryRange Gather Exchange BadAnswer FlushEffects] imports [] in calls::create;
     /// RETURNDATASIZE.
     ReturnDataSize("" -> "l") calls [] imports [] in calls::return_data_size;
     /// RETURN and REVERT: 1 for REVERT, offset, length.
-    Finish("giww" -> "g") calls [MemoryRange Gather] imports [] in frame::finish;
+    Finish("giww" -> "g") calls [MemoryRange Gather FlushEffects] imports [] in frame::finish;
     /// STOP.
     Stop("g" -> "") calls [Finish Halt] imports [] in frame::stop;
     /// SELFDESTRUCT: beneficiary.
@@ -196,6 +196,8 @@ functions! {
     Reserve("i" -> "i") calls [Allocate] imports [] in effects::reserve;
     /// Deferred writes into the outbox, and room for a payload; 0 if there is none.
     Gather("i" -> "i") calls [Reserve] imports [] in effects::gather;
+    /// Sends the effects before they are due; 0 if there is no memory.
+    FlushEffects("" -> "i") calls [Gather BadAnswer] imports [CallbackInto] in effects::flush;
     /// Sends a message and receives return data: address, length; the answer's length.
     Exchange("ii" -> "i") calls [Allocate] imports [CallbackInto PendingInto] in calls::exchange;
     /// Ends the module over a wrong answer.

@@ -2,7 +2,7 @@
 
 use evm_to_wasm::Keccak;
 use evm_to_wasm::abi::{
-    self, Answer, BlockEnvironment, CallKind, Effects, FRAME_ABI_VERSION, FrameInput, Halt,
+    self, Answer, BlockEnvironment, CallKind, Effects, FRAME_ABI_VERSION, FrameInput, Halt, Left,
     LogHead, Request,
 };
 use evm_to_wasm::runtime::{Function, Global};
@@ -64,7 +64,8 @@ fn a_call_carries_effects_and_input_and_brings_back_data() {
     frame.serve(move |request, _| match request {
         Request::Call { gas_left, .. } => {
             let data_bytes = answer.len() as u32;
-            let head = Answer::Returned { success: 1, gas_left: gas_left - 1_000, data_bytes };
+            let head =
+                Answer::Returned { success: 1, left: Left::of(gas_left - 1_000), data_bytes };
             (head, abi::backwards(&answer))
         }
         _ => (warm_slot(0), vec![]),
@@ -93,6 +94,7 @@ fn a_call_carries_effects_and_input_and_brings_back_data() {
         address: account.into_limbs(),
         value: value.into_limbs(),
         effects,
+        memory_bytes: frame.global(Global::MemorySize) as u32,
         input_bytes: 20,
     };
     assert_eq!(request, expected);
@@ -116,7 +118,7 @@ fn a_call_carries_effects_and_input_and_brings_back_data() {
 #[test]
 fn gas_asked_for_is_clipped() {
     let mut frame = Frame::new();
-    frame.serve(|_, _| (Answer::Returned { success: 0, gas_left: 5, data_bytes: 0 }, vec![]));
+    frame.serve(|_, _| (Answer::Returned { success: 0, left: Left::of(5), data_bytes: 0 }, vec![]));
     for (asked, clipped) in [
         (U256::from(7), 7),
         (U256::ONE << 64, u64::MAX),
@@ -142,7 +144,10 @@ fn return_data_of_any_length_arrives() {
         let Request::Call { gas_asked, gas_left, .. } = request else { panic!("a call") };
         let data: Vec<u8> = (0..gas_asked).map(|at| at as u8).collect();
         let data_bytes = data.len() as u32;
-        (Answer::Returned { success: 1, gas_left, data_bytes }, abi::backwards(&data))
+        (
+            Answer::Returned { success: 1, left: Left::of(gas_left), data_bytes },
+            abi::backwards(&data),
+        )
     });
     for length in [0_u64, 10, 239, 240, 5_000, 3, 0, 100_000, 7_000, 300_000] {
         let mut words = [U256::ZERO; 7];
@@ -160,7 +165,7 @@ fn return_data_of_any_length_arrives() {
 fn static_frames_neither_send_value_nor_create_nor_log() {
     let input = FrameInput { is_static: 1, ..FrameInput::default() };
     let mut frame = Frame::with(input, &[], &[]);
-    frame.serve(|_, _| (Answer::Returned { success: 1, gas_left: 1, data_bytes: 0 }, vec![]));
+    frame.serve(|_, _| (Answer::Returned { success: 1, left: Left::of(1), data_bytes: 0 }, vec![]));
     let mut words = [U256::ZERO; 7];
     assert_eq!(call(&mut frame, CallKind::Call, words), (1, 1));
     words[2] = U256::ONE << 200;
@@ -182,7 +187,8 @@ fn a_creation_carries_its_code_and_brings_back_an_address() {
     let mut frame = Frame::new();
     let address: U256 = U256::MAX >> 96;
     frame.serve(move |_, _| {
-        let head = Answer::Created { address: address.into_limbs(), gas_left: 77, data_bytes: 3 };
+        let head =
+            Answer::Created { address: address.into_limbs(), left: Left::of(77), data_bytes: 3 };
         (head, vec![3, 2, 1])
     });
     fill(&mut frame, 2);
@@ -197,6 +203,7 @@ fn a_creation_carries_its_code_and_brings_back_an_address() {
         gas_left: PLENTY as u64,
         value: value.into_limbs(),
         effects: Effects::default(),
+        memory_bytes: frame.global(Global::MemorySize) as u32,
         init_code_bytes: 40,
     };
     let code = abi::backwards(&(4..44).collect::<Vec<u8>>());
@@ -288,7 +295,7 @@ fn balances_are_asked_for_once_a_generation() {
     frame.serve(|request, _| match request {
         Request::Balance { address } => (Answer::Balance { balance: address, cold: 1 }, vec![]),
         Request::Call { gas_left, .. } => {
-            (Answer::Returned { success: 1, gas_left, data_bytes: 0 }, vec![])
+            (Answer::Returned { success: 1, left: Left::of(gas_left), data_bytes: 0 }, vec![])
         }
         other => panic!("{other:?}"),
     });
@@ -319,7 +326,7 @@ fn codes_are_asked_for_without_their_bytes_first() {
             (Answer::Code { hash: [address[0], 2, 3, 4], code_bytes, cold: 1 }, tail)
         }
         Request::Call { gas_left, .. } => {
-            (Answer::Returned { success: 1, gas_left, data_bytes: 0 }, vec![])
+            (Answer::Returned { success: 1, left: Left::of(gas_left), data_bytes: 0 }, vec![])
         }
         other => panic!("{other:?}"),
     });

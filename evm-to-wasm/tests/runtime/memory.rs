@@ -1,6 +1,6 @@
 //! EVM memory and copies against a byte vector, gas against the Yellow Paper's formula.
 
-use evm_to_wasm::abi::{Answer, FrameInput, Request};
+use evm_to_wasm::abi::{Answer, FrameInput, Left, Request};
 use evm_to_wasm::runtime::{Function, Global};
 use rand::rngs::StdRng;
 use rand::{Rng, RngCore};
@@ -56,7 +56,7 @@ fn frame(random: &mut StdRng) -> (Frame, [Vec<u8>; 3]) {
         Request::Call { gas_left, .. } => {
             let data_bytes = data.len() as u32;
             let backwards = data.iter().rev().copied().collect();
-            (Answer::Returned { success: 1, gas_left, data_bytes }, backwards)
+            (Answer::Returned { success: 1, left: Left::of(gas_left), data_bytes }, backwards)
         }
         Request::ExtCode { with_bytes, .. } => {
             let tail = if with_bytes == 1 { codes.iter().rev().copied().collect() } else { vec![] };

@@ -1,6 +1,6 @@
 //! What the runtime functions cost and weigh, for a person to read, and that they fit the host's rules.
 
-use evm_to_wasm::abi::{Answer, Request};
+use evm_to_wasm::abi::{Answer, Left, Request};
 use evm_to_wasm::runtime::{self, Function, Setup};
 use revm::primitives::U256;
 use wasmi::Val;
@@ -35,7 +35,7 @@ fn operators_a_call() {
     let mut frame = Frame::new();
     frame.serve(|request, _| match request {
         Request::Call { gas_left, .. } => {
-            (Answer::Returned { success: 1, gas_left, data_bytes: 0 }, vec![])
+            (Answer::Returned { success: 1, left: Left::of(gas_left), data_bytes: 0 }, vec![])
         }
         Request::TLoad { .. } => (Answer::Word([0; 4]), vec![]),
         _ => (Answer::Slot { present: [1; 4], original: [1; 4], cold: 0 }, vec![]),

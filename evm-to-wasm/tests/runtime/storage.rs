@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use evm_to_wasm::abi::{Answer, CallKind, Effects, FrameInput, Request};
+use evm_to_wasm::abi::{Answer, CallKind, Effects, FrameInput, Left, Request};
 use evm_to_wasm::runtime::{Function, Global};
 use rand::Rng;
 use revm::primitives::U256;
@@ -105,7 +105,7 @@ fn serve(frame: &mut Frame, world: &Rc<RefCell<World>>) {
                         world.transient.insert(slot, value);
                     }
                 }
-                Answer::Returned { success: 1, gas_left, data_bytes: 0 }
+                Answer::Returned { success: 1, left: Left::of(gas_left), data_bytes: 0 }
             }
             other => panic!("{other:?}"),
         };
@@ -201,7 +201,7 @@ fn a_slot_is_asked_for_once_and_again_only_after_a_call_that_may_write() {
     let mut frame = Frame::new();
     frame.serve(|request, _| match request {
         Request::Call { gas_left, .. } => {
-            (Answer::Returned { success: 0, gas_left, data_bytes: 0 }, vec![])
+            (Answer::Returned { success: 0, left: Left::of(gas_left), data_bytes: 0 }, vec![])
         }
         _ => (slot_answer(1, 1, 1), vec![]),
     });
@@ -280,7 +280,7 @@ fn writes_go_out_in_the_order_of_the_first() {
     let mut frame = Frame::new();
     frame.serve(|request, _| match request {
         Request::Call { gas_left, .. } => {
-            (Answer::Returned { success: 1, gas_left, data_bytes: 0 }, vec![])
+            (Answer::Returned { success: 1, left: Left::of(gas_left), data_bytes: 0 }, vec![])
         }
         _ => (slot_answer(5, 5, 0), vec![]),
     });

@@ -111,7 +111,7 @@ fn run(workload: &Workload) -> Vec<(Ran, Ran)> {
     let mut pairs = Vec::new();
     for call in &workload.calls {
         let [interpreted, compiled] = [&rigs[0], &rigs[1]]
-            .map(|rig| rig.transact(ALICE, "call", borsh::to_vec(call).unwrap()));
+            .map(|rig| rig.transact(ALICE, "evm_call", borsh::to_vec(call).unwrap()));
         let name = &workload.name;
         assert_eq!(compiled.result.counts.faults, Vec::<String>::new(), "{name}");
         assert_eq!(shown(&interpreted.result), shown(&compiled.result), "{name}");
@@ -174,7 +174,7 @@ fn a_view_shows_what_a_call_would_do_and_changes_nothing() {
         let before = rig.world();
         let view =
             View { from: [7; 20], to, value: [0; 32], input: Vec::new(), gas_limit: 100_000 };
-        let result: TransactionResult = rig.view("view", &view);
+        let result: TransactionResult = rig.view("evm_view", &view);
         assert_eq!(result.status, Status::Success);
         assert_eq!(result.output, [word(41), word(42)].concat());
         assert_eq!(result.counts.compiled_frames, u64::from(compiled));

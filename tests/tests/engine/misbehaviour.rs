@@ -71,6 +71,7 @@ fn breakers(code: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
             address: [1, 0, 0, 0],
             value: [value, 0, 0, 0],
             effects: Effects::default(),
+            memory_bytes: 0,
             input_bytes,
         })
     };
@@ -103,6 +104,8 @@ fn breakers(code: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
             "a tail without a head",
             says(code, "value_return", &[done(0, 0, none, 0), vec![1]].concat(), false),
         ),
+        ("a refund for nothing", says(code, "value_return", &done(0, 1 << 40, none, 0), false)),
+        ("a refund below nothing", says(code, "value_return", &done(0, -1, none, 0), false)),
         ("a call with more gas", says(code, "callback_into", &call(u64::MAX >> 2, 0, 0), false)),
         ("a delegate call with value", says(code, "callback_into", &call(0, 1, 0), false)),
         ("a call without its input", says(code, "callback_into", &call(0, 0, 77), false)),
@@ -171,12 +174,12 @@ fn too_little_near_gas_fails_the_call_and_never_a_frame() {
     assert!(rig.promote_compiled(&code));
     let call = engine_abi::Call { to: A, gas_limit: 2_000_000, ..Default::default() };
     let call = borsh(&call);
-    let enough = rig.transact(ALICE, "call", call.clone());
+    let enough = rig.transact(ALICE, "evm_call", call.clone());
     let burnt = enough.outcome.gas_total();
     let mut seen = 0;
     for part in 1..10 {
         let before = rig.world();
-        let outcome = rig.call_as(ALICE, "call", call.clone(), burnt * part / 10);
+        let outcome = rig.call_as(ALICE, "evm_call", call.clone(), burnt * part / 10);
         if let Err(error) = crate::rig::value(&outcome) {
             seen += 1;
             assert!(error.contains("ERR_NEAR_GAS") || error.contains("Gas"), "{error}");

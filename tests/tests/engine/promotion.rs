@@ -107,7 +107,8 @@ fn an_engine_starts_once() {
         fork: Fork::Osaka,
         permissionless_promote: true,
     };
-    assert!(rig.failure(ALICE, "new", args(&new)).contains("ERR_STARTED"));
+    assert!(rig.failure(ALICE, "new", args(&new)).contains("ERR_NOT_ALLOWED"));
+    assert!(rig.failure(rig.account(), "new", args(&new)).contains("ERR_STARTED"));
 }
 
 #[test]

@@ -54,15 +54,40 @@ impl Rig {
     }
 
     fn started(fork: Fork, permissionless_promote: bool) -> Self {
+        let rig = Self::installed(&[]);
+        let owner = OWNER.to_owned();
+        let new = New { chain_id: CHAIN_ID, owner, fork, permissionless_promote };
+        let new = borsh::to_vec(&new).unwrap();
+        value(&rig.call_as(&rig.account, "new", new, NEAR_GAS)).unwrap();
+        rig
+    }
+
+    /// An engine over what is in its account's state already.
+    pub fn over(entries: &[(Vec<u8>, Vec<u8>)]) -> Self {
+        Self::installed(entries)
+    }
+
+    fn installed(entries: &[(Vec<u8>, Vec<u8>)]) -> Self {
         let number = ENGINES.fetch_add(1, Ordering::Relaxed);
         let rig = Self { account: format!("evm{number:04}.near") };
+        if !entries.is_empty() {
+            let writer = wat::parse_str(crate::writer::WRITER).unwrap();
+            rig.install("", Visibility::Public, &writer);
+            for (key, entry) in entries {
+                value(&rig.call_as(OWNER, "put", crate::writer::put(key, entry), NEAR_GAS))
+                    .unwrap();
+            }
+        }
         rig.install("", Visibility::Public, cotenant_contracts::engine());
         let precompiles = cotenant_contracts::evm_precompiles();
         rig.install(":evm_precompiles", Visibility::Private, precompiles);
         rig.install(":evm_compiler", Visibility::Private, cotenant_contracts::evm_compiler());
-        let owner = OWNER.to_owned();
-        rig.run("new", &New { chain_id: CHAIN_ID, owner, fork, permissionless_promote });
         rig
+    }
+
+    /// Puts a private module beside the engine.
+    pub fn deploy_private(&self, namespace: &str, code: &[u8]) {
+        self.install(&format!(":{namespace}"), Visibility::Private, code);
     }
 
     fn install(&self, namespace: &str, visibility: Visibility, code: &[u8]) {
@@ -110,7 +135,7 @@ impl Rig {
     /// A `call` of a contract.
     pub fn call(&self, signer: &str, to: Address, input: &[u8], gas_limit: u64) -> Ran {
         let call = engine_abi::Call { to, value: [0; 32], input: input.to_vec(), gas_limit };
-        self.transact(signer, "call", borsh::to_vec(&call).unwrap())
+        self.transact(signer, "evm_call", borsh::to_vec(&call).unwrap())
     }
 
     /// A view method.
@@ -125,6 +150,36 @@ impl Rig {
             }
             other => panic!("{method}: {other:?}"),
         }
+    }
+
+    /// The bytes that a view method returns.
+    pub fn view_bytes(&self, method: &str, args: &impl BorshSerialize) -> Vec<u8> {
+        let module: ModuleId = self.account.parse().unwrap();
+        let execution = HOST.view(&module, method, &borsh::to_vec(args).unwrap()).unwrap();
+        assert!(execution.abort.is_none(), "{method}: {:?}", execution.abort);
+        match execution.return_data {
+            near_vm_runner::logic::types::ReturnData::Value(value) => value,
+            other => panic!("{method}: {other:?}"),
+        }
+    }
+
+    /// The same, and the NEAR gas that it burns.
+    pub fn view_burnt(&self, method: &str, args: &impl BorshSerialize) -> (Vec<u8>, u64) {
+        let module: ModuleId = self.account.parse().unwrap();
+        let execution = HOST.view(&module, method, &borsh::to_vec(args).unwrap()).unwrap();
+        let burnt = execution.gas_burnt;
+        assert!(execution.abort.is_none(), "{method}: {:?}", execution.abort);
+        match execution.return_data {
+            near_vm_runner::logic::types::ReturnData::Value(value) => (value, burnt),
+            other => panic!("{method}: {other:?}"),
+        }
+    }
+
+    /// Why a view method fails.
+    pub fn view_failure(&self, method: &str, args: Vec<u8>) -> String {
+        let module: ModuleId = self.account.parse().unwrap();
+        let execution = HOST.view(&module, method, &args).unwrap();
+        format!("{:?}", execution.abort.expect(method))
     }
 
     pub fn set_account(&self, address: Address, code: &[u8], storage: &[(Word, Word)]) {
@@ -162,6 +217,42 @@ impl Rig {
         let modules = state.modules(&self.account.parse().unwrap()).unwrap();
         let record = &modules[&namespace.parse::<Namespace>().unwrap()];
         state.code(&record.code_hash).unwrap().unwrap().to_vec()
+    }
+
+    /// Whether the engine's account has a module.
+    pub fn has_module(&self, namespace: &str) -> bool {
+        let state = HOST.state().unwrap();
+        let modules = state.modules(&self.account.parse().unwrap()).unwrap();
+        modules.contains_key(&namespace.parse::<Namespace>().unwrap())
+    }
+
+    /// All that the engine has in its state.
+    pub fn entries(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        let state = HOST.state().unwrap();
+        let account = self.account.parse().unwrap();
+        let entries = state.values(&account, &Namespace::DEFAULT, &[], usize::MAX).unwrap();
+        entries.into_iter().collect()
+    }
+
+    /// YoctoNEAR of an account.
+    pub fn near_balance(account: &str) -> u128 {
+        let state = HOST.state().unwrap();
+        let account = state.account(&account.parse().unwrap()).unwrap();
+        account.map_or(0, |account| account.balance)
+    }
+
+    /// Calls a method as an account that attaches NEAR.
+    pub fn call_with_deposit(
+        &self,
+        signer: &str,
+        method: &str,
+        args: Vec<u8>,
+        deposit: u128,
+    ) -> TransactionOutcome {
+        let mut call = Call::new(self.account.parse().unwrap(), method).args(args).gas(NEAR_GAS);
+        call.deposit = deposit;
+        call.signer = Some(signer.parse().unwrap());
+        HOST.call(&call).unwrap()
     }
 
     /// The account of the engine.

@@ -38,14 +38,14 @@ fn head(base: u8, length: usize) -> Vec<u8> {
 }
 
 /// Somebody with a key.
-struct Signer(SigningKey);
+pub struct Signer(SigningKey);
 
 impl Signer {
-    fn new(secret: u8) -> Self {
+    pub fn new(secret: u8) -> Self {
         Self(SigningKey::from_slice(&[secret; 32]).unwrap())
     }
 
-    fn address(&self) -> Address {
+    pub fn address(&self) -> Address {
         let key = self.0.verifying_key().to_encoded_point(false);
         let mut address = [0; 20];
         address.copy_from_slice(&keccak(&key.as_bytes()[1..])[12..]);
@@ -66,12 +66,12 @@ impl Signer {
 
 /// What the tests change of a transaction.
 #[derive(Clone, Copy)]
-struct Fields {
-    nonce: u64,
-    chain_id: u64,
-    gas_limit: u64,
-    value: u64,
-    to: Option<Address>,
+pub struct Fields {
+    pub nonce: u64,
+    pub chain_id: u64,
+    pub gas_limit: u64,
+    pub value: u64,
+    pub to: Option<Address>,
 }
 
 const FIELDS: Fields =
@@ -103,7 +103,7 @@ impl Fields {
     }
 
     /// A transaction of EIP-2930 or EIP-1559.
-    fn typed(self, kind: u8, signer: &Signer, data: &[u8]) -> Vec<u8> {
+    pub fn typed(self, kind: u8, signer: &Signer, data: &[u8]) -> Vec<u8> {
         let access = list(&[list(&[string(&TO), list(&[string(&word(0))])])]);
         let mut items = vec![number(self.chain_id), number(self.nonce)];
         if kind == 2 {
@@ -145,7 +145,7 @@ fn every_type_of_transaction_is_taken_from_its_signer() {
     ];
     let mut paid = 0;
     for (index, transaction) in transactions.iter().enumerate() {
-        let ran = rig.transact(RELAYER, "submit", transaction.clone());
+        let ran = rig.transact(RELAYER, "evm_submit", transaction.clone());
         assert_eq!(ran.result.status, Status::Success, "{index}");
         paid += ran.result.gas_used * GAS_PRICE;
     }
@@ -159,7 +159,7 @@ fn every_type_of_transaction_is_taken_from_its_signer() {
     // A creation.
     let create = Fields { to: None, value: 0, ..at(5) };
     let init = programs::initcode(&programs::counter());
-    let ran = rig.transact(RELAYER, "submit", create.typed(2, &signer, &init));
+    let ran = rig.transact(RELAYER, "evm_submit", create.typed(2, &signer, &init));
     let created = ran.result.created.unwrap();
     assert_eq!(rig.view::<Vec<u8>>("code", &created), programs::counter());
 }
@@ -203,7 +203,7 @@ fn what_is_no_transaction_changes_nothing_and_says_why() {
     ];
     let before = rig.world();
     for (name, bytes, reason) in cases {
-        let ran = rig.transact(RELAYER, "submit", bytes);
+        let ran = rig.transact(RELAYER, "evm_submit", bytes);
         match &ran.result.status {
             Status::Invalid(found) => assert!(found.contains(reason), "{name}: {found}"),
             other => panic!("{name}: {other:?}"),
@@ -211,14 +211,14 @@ fn what_is_no_transaction_changes_nothing_and_says_why() {
         assert_eq!(rig.world(), before, "{name}");
     }
     // A changed signature is somebody else's, who has nothing.
-    let ran = rig.transact(RELAYER, "submit", tampered);
+    let ran = rig.transact(RELAYER, "evm_submit", tampered);
     assert!(matches!(ran.result.status, Status::Invalid(_)), "{:?}", ran.result);
     assert_eq!(rig.world(), before);
     // And every prefix of a transaction is refused in words.
     for length in 0..good.len() {
-        let ran = rig.transact(RELAYER, "submit", good[..length].to_vec());
+        let ran = rig.transact(RELAYER, "evm_submit", good[..length].to_vec());
         assert!(matches!(ran.result.status, Status::Invalid(_)), "{length}");
     }
     assert_eq!(rig.world(), before);
-    assert_eq!(rig.transact(RELAYER, "submit", good).result.status, Status::Success);
+    assert_eq!(rig.transact(RELAYER, "evm_submit", good).result.status, Status::Success);
 }

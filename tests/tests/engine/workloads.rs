@@ -216,7 +216,7 @@ pub fn first_case(folder: &str, name: &str) -> Option<Case> {
     cases(&file, SpecId::CANCUN).unwrap().into_iter().next()
 }
 
-fn of_case(case: Case) -> Option<Workload> {
+pub fn of_case(case: Case) -> Option<Workload> {
     let accounts = case
         .world
         .pre

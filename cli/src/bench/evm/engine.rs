@@ -117,7 +117,7 @@ impl<'a> EngineContract<'a> {
 
     /// Brings a signed transaction to the engine.
     pub(super) fn submit(&self, transaction: Vec<u8>, gas: u64) -> Result<TransactionOutcome> {
-        let call = Call::new(self.module(), "submit").args(transaction).gas(gas);
+        let call = Call::new(self.module(), "evm_submit").args(transaction).gas(gas);
         Ok(self.host.call(&call)?)
     }
 

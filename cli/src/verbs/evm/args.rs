@@ -107,6 +107,12 @@ pub(crate) enum EvmVerb {
         #[command(flatten)]
         engine: Engine,
     },
+    /// Move what an engine of an older version has left in its state
+    #[command(after_long_help = MIGRATE_JSON)]
+    Migrate {
+        /// The engine's account
+        account: AccountId,
+    },
     /// Compile a promoted contract of an engine again and compare with the module that runs
     #[command(after_long_help = VERIFY_JSON)]
     Verify {
@@ -194,6 +200,11 @@ Exits with 1 if one fails.
 --json: {\"passed\",\"failed\",\"skipped\",\"compiled_frames\",\"interpreted_frames\",
   \"failures\":[{\"file\",\"test\",\"index\",\"reason\"}],\"skips\":[{\"file\",\"reason\",\"cases\"}]}
 Where Ethereum's tests are: github.com/ethereum/tests, GeneralStateTests.";
+
+const MIGRATE_JSON: &str = "\
+Calls the engine's `migrate` as its owner, in as many calls as it takes, with what the home shows: addresses of which
+there are slots and no account, and contracts that were promoted before. Again it does nothing.
+--json: {\"account\",\"version_before\",\"version\",\"forgotten\",\"code_hashes\",\"calls\"}";
 
 const VERIFY_JSON: &str = "\
 Reads the contract's code and its module out of the home, compiles the code with the fork that the engine has noted,

@@ -4,6 +4,7 @@ mod args;
 mod bench;
 mod compile;
 mod hostile;
+mod migrate;
 mod run;
 mod test;
 mod verify;
@@ -55,6 +56,7 @@ pub(super) fn run(verb: EvmVerb, global: &Global, console: &Console) -> Result<E
         EvmVerb::Bench { paths, hostile: false, fork, filter, runs, engine } => {
             bench::run(&paths, fork, filter.as_deref(), runs, engine.engine, console)
         }
+        EvmVerb::Migrate { account } => migrate::run(&account, global, console),
         EvmVerb::Verify { account, code_hash } => {
             verify::run(&account, &code_hash, global, console)
         }

@@ -8,7 +8,7 @@ use anyhow::Result;
 use cotenant_host::engine::EngineKind;
 use evm_driver::{ModuleOptions, Modules, Ran, World, spec_of_fork};
 use revm::context::TxEnv;
-use revm::context::result::ExecutionResult;
+use revm::context::result::{ExecutionResult, HaltReason};
 use revm::primitives::{Address, Bytes, TxKind, U256};
 use serde::Serialize;
 
@@ -102,8 +102,17 @@ pub(super) fn run(what: What, how: How, engine: EngineKind, console: &Console) -
     }
     Ok(match result {
         ExecutionResult::Success { .. } => Exit::Fine,
-        _ => Exit::Contract,
+        ExecutionResult::Revert { .. } => Exit::Contract,
+        ExecutionResult::Halt { .. } if ran_out_of_gas(&world, &transaction) => Exit::Limit,
+        ExecutionResult::Halt { .. } => Exit::Contract,
     })
+}
+
+/// Whether a transaction that halts does so for want of gas. A compiled frame does not tell one halt from another, so the
+/// interpreter says.
+fn ran_out_of_gas(world: &World, transaction: &TxEnv) -> bool {
+    let interpreted = world.run(transaction, None);
+    matches!(interpreted.outcome, Ok(ExecutionResult::Halt { reason: HaltReason::OutOfGas(_), .. }))
 }
 
 fn report(result: &ExecutionResult, ran: &Ran) -> RunReport {

@@ -11,7 +11,7 @@ use cotenant_host::state::WorkingState;
 use cotenant_host::view::StateView;
 use cotenant_submodules::{Namespace, Visibility};
 use engine_abi::CodeHash;
-use engine_abi::state::{self, PLAIN, PROMOTED, Promotion};
+use engine_abi::state::{self, PLAIN, Promotion};
 use evm_to_wasm::{COMPILER_VERSION, Fork, Keccak, Options};
 use near_account_id::AccountId;
 use serde::Serialize;
@@ -103,13 +103,15 @@ fn find(state: &WorkingState, account: &AccountId, hash: &CodeHash) -> Result<Fo
             let message = format!("{} is interpreted: it has no module", hex::encode(hash));
             return Err(Failure::usage("NotPromoted", message).into());
         }
-        Some((&PROMOTED, rest)) => borsh::from_slice::<Promotion>(rest).ok(),
-        _ => None,
+        _ => state::promoted(&entry),
     };
-    let promotion = promotion.ok_or_else(|| {
+    let (promotion, beside) = promotion.ok_or_else(|| {
         Failure::usage("NoEngine", format!("the state of {account} is not an engine's"))
     })?;
-    let record = value(&state::body_key(hash))?.ok_or_else(unknown)?;
+    let record = match beside {
+        Some(record) => record.to_vec(),
+        None => value(&state::body_key(hash))?.ok_or_else(unknown)?,
+    };
     let code = state::code::original(&record).ok_or_else(unknown)?.to_vec();
     let namespace: Namespace = promotion.namespace.parse()?;
     let Some(deployed) = state.module(account, &namespace)? else {

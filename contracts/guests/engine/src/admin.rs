@@ -1,6 +1,7 @@
 //! What the owner does to the world by hand.
 
-use crate::{code, database};
+use crate::code;
+use crate::database::{self, Found};
 use cotenant_guest::panic;
 use engine_abi::state::Account as Record;
 use engine_abi::{Mint, SetAccount};
@@ -10,8 +11,13 @@ use revm::state::Bytecode;
 /// Adds wei to an account.
 pub fn mint(arguments: &Mint) {
     let address = Address::from(arguments.address);
-    let empty = Record { code_hash: KECCAK_EMPTY.0, ..Record::default() };
-    let mut record = database::account(address).unwrap_or(empty);
+    let empty =
+        |incarnation| Record { code_hash: KECCAK_EMPTY.0, incarnation, ..Record::default() };
+    let mut record = match database::found(address) {
+        Found::Account(record) => record,
+        Found::Forgotten(incarnation) => empty(incarnation),
+        Found::Nothing => empty(0),
+    };
     let balance = U256::from_be_bytes(record.balance);
     let Some(balance) = balance.checked_add(U256::from_be_bytes(arguments.amount)) else {
         panic("ERR_OVERFLOW: the balance would not fit 256 bits")
@@ -28,7 +34,11 @@ pub fn set_account(arguments: SetAccount) {
         panic("ERR_ACCOUNT: an account with storage has code or a nonce");
     }
     let address = Address::from(address);
-    let incarnation = database::account(address).map_or(0, |before| before.incarnation + 1);
+    let incarnation = match database::found(address) {
+        Found::Account(before) => before.incarnation + 1,
+        Found::Forgotten(incarnation) => incarnation,
+        Found::Nothing => 0,
+    };
     let mut code_hash = KECCAK_EMPTY;
     if !code.is_empty() {
         code_hash = keccak256(&code);

@@ -1,15 +1,16 @@
 //! Code by its hash, analysed once: the jump table is stored beside it.
 //!
-//! Of promoted code the module is known, and the code itself is not even read: zeros of its length take its place in revm's
-//! journal until somebody wants the bytes, which are an interpreter that has to run it and EXTCODECOPY.
+//! Of long promoted code the module is known, and the code itself is not even read: zeros of its length take its place in
+//! revm's journal until somebody wants the bytes, which are an interpreter that has to run it and EXTCODECOPY. Then they
+//! are read once in a transaction. Short code comes with the record of its promotion.
 
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
-use borsh::BorshDeserialize;
 use core::cell::RefCell;
 use cotenant_guest::near;
-use engine_abi::state::{self, PLAIN, PROMOTED, Promotion};
+use engine_abi::state::{self, PLAIN, PROMOTED, PROMOTED_BEFORE, Promotion, SHORT_CODE_BYTES};
+use evm_to_wasm::abi::FRAME_ABI_VERSION;
 use revm::bytecode::JumpTable;
 use revm::primitives::{B256, Bytes};
 use revm::state::Bytecode;
@@ -17,12 +18,22 @@ use revm::state::Bytecode;
 /// What placeholders are made of: one more than the longest code (EIP-170).
 static ZEROS: [u8; 24_577] = [0; 24_577];
 
+/// Bytes of a delegation designator (EIP-7702): `0xef0100` and an address.
+const DESIGNATOR_BYTES: u32 = 23;
+
 /// What a transaction has found out about code.
 #[derive(Default)]
 pub struct Codes {
-    promoted: BTreeMap<B256, Promotion>,
+    promoted: BTreeMap<B256, Promoted>,
     /// Whether the bytes of promoted code are wanted.
     pub with_bytes: bool,
+}
+
+/// Code that has a module.
+struct Promoted {
+    promotion: Promotion,
+    /// The code, once somebody wanted it.
+    body: Option<Bytecode>,
 }
 
 /// Codes, known to the database that reads them and to the source of modules.
@@ -32,8 +43,8 @@ pub type Shared = Rc<RefCell<Codes>>;
 pub enum Stored {
     /// Code that is interpreted: its record.
     Plain(Vec<u8>),
-    /// A module has its place; the record is elsewhere.
-    Promoted(Promotion),
+    /// A module has its place; the record, if it is here.
+    Promoted(Promotion, Option<Vec<u8>>),
 }
 
 impl Codes {
@@ -41,19 +52,60 @@ impl Codes {
     pub fn load(&mut self, hash: B256) -> Bytecode {
         match stored(hash) {
             Some(Stored::Plain(record)) => bytecode(record),
-            Some(Stored::Promoted(promotion)) => {
-                let code_bytes = promotion.code_bytes as usize;
-                self.promoted.insert(hash, promotion);
-                let code = if self.with_bytes { None } else { placeholder(code_bytes) };
-                code.unwrap_or_else(|| body(hash))
-            }
+            Some(Stored::Promoted(promotion, record)) => self.promoted(hash, promotion, record),
             None => Bytecode::default(),
         }
     }
 
+    fn promoted(&mut self, hash: B256, promotion: Promotion, record: Option<Vec<u8>>) -> Bytecode {
+        let may_run = may_run(&promotion);
+        // An engine of version 1 may have promoted a designator: it stands for other code, and is none.
+        let may_be_designator = promotion.code_bytes == DESIGNATOR_BYTES;
+        let at_once = self.with_bytes || !may_run || may_be_designator;
+        let code_bytes = promotion.code_bytes as usize;
+        let body = match record {
+            Some(record) => Some(bytecode(record)),
+            None if at_once => Some(read_body(hash)),
+            None => None,
+        };
+        if body.as_ref().is_some_and(Bytecode::is_eip7702) {
+            return body.unwrap_or_default();
+        }
+        let code = body.clone().or_else(|| placeholder(code_bytes));
+        let code = code.unwrap_or_else(|| read_body(hash));
+        let body = (!is_placeholder(&code)).then(|| code.clone());
+        self.promoted.insert(hash, Promoted { promotion, body });
+        code
+    }
+
     /// The module of code that was loaded.
     pub fn module(&self, hash: B256) -> Option<&Promotion> {
-        self.promoted.get(&hash)
+        self.promoted.get(&hash).map(|promoted| &promoted.promotion)
+    }
+
+    /// Whether code that has a module was loaded.
+    #[cfg(not(feature = "wasm-in-wasm"))]
+    pub fn has_promoted(&self) -> bool {
+        !self.promoted.is_empty()
+    }
+
+    /// Whether the bytes of promoted code are at hand.
+    #[cfg(not(feature = "wasm-in-wasm"))]
+    pub fn has_body(&self, hash: B256) -> bool {
+        self.promoted.get(&hash).is_some_and(|promoted| promoted.body.is_some())
+    }
+
+    /// The bytes of promoted code, whose module is not to run, or cannot.
+    pub fn body(&mut self, hash: B256) -> Bytecode {
+        match self.promoted.get_mut(&hash) {
+            Some(promoted) => promoted.body.get_or_insert_with(|| read_body(hash)).clone(),
+            None => read_body(hash),
+        }
+    }
+
+    /// The bytes of code that may be a placeholder.
+    pub fn bytes(&mut self, hash: B256, code: &Bytecode) -> Bytes {
+        if is_placeholder(code) { self.body(hash).original_bytes() } else { code.original_bytes() }
     }
 }
 
@@ -65,19 +117,27 @@ pub fn stored(hash: B256) -> Option<Stored> {
             bytes.remove(0);
             Some(Stored::Plain(bytes))
         }
-        Some(&PROMOTED) => match Promotion::try_from_slice(&bytes[1..]) {
-            Ok(promotion) => Some(Stored::Promoted(promotion)),
-            Err(_) => corrupt(),
+        Some(&PROMOTED | &PROMOTED_BEFORE) => match state::promoted(&bytes) {
+            Some((promotion, record)) => {
+                Some(Stored::Promoted(promotion, record.map(<[u8]>::to_vec)))
+            }
+            None => corrupt(),
         },
         _ => corrupt(),
     }
 }
 
+/// Whether frames of a promoted contract can run by its module: not if it speaks another version of the frame ABI, or
+/// where that never pays.
+pub fn may_run(promotion: &Promotion) -> bool {
+    promotion.abi == FRAME_ABI_VERSION && !promotion.asks_in_loops
+}
+
 /// The record of code, wherever it is.
 pub fn record(hash: B256) -> Option<Vec<u8>> {
     match stored(hash)? {
-        Stored::Plain(record) => Some(record),
-        Stored::Promoted(_) => near::storage_read(&state::body_key(&hash.0)),
+        Stored::Plain(record) | Stored::Promoted(_, Some(record)) => Some(record),
+        Stored::Promoted(_, None) => near::storage_read(&state::body_key(&hash.0)),
     }
 }
 
@@ -90,8 +150,13 @@ pub fn original(hash: B256) -> Option<Vec<u8>> {
     }
 }
 
-/// Code whose module is not to run, or cannot.
-pub fn body(hash: B256) -> Bytecode {
+/// Whether frames execute such code. Not what begins with the byte of EIP-3541: a delegation designator stands for the
+/// code of another account, and anything else of that kind halts at once.
+pub fn is_executed(code: &[u8]) -> bool {
+    !matches!(code, [] | [0xef, ..])
+}
+
+fn read_body(hash: B256) -> Bytecode {
     match near::storage_read(&state::body_key(&hash.0)) {
         Some(record) => bytecode(record),
         None => corrupt(),
@@ -112,11 +177,6 @@ pub fn is_placeholder(code: &Bytecode) -> bool {
     core::ptr::eq(code.bytecode_ptr(), ZEROS.as_ptr())
 }
 
-/// The bytes of code that may be a placeholder.
-pub fn bytes(hash: B256, code: &Bytecode) -> Bytes {
-    if is_placeholder(code) { body(hash).original_bytes() } else { code.original_bytes() }
-}
-
 /// Stores code, if it is new.
 pub fn store(hash: B256, bytecode: &Bytecode) {
     let key = state::code_key(&hash.0);
@@ -134,6 +194,21 @@ pub fn store_plain(hash: B256, record: &[u8]) {
     bytes.push(PLAIN);
     bytes.extend_from_slice(record);
     near::storage_write(&state::code_key(&hash.0), &bytes);
+}
+
+/// Stores a record as code that has a module, whose [`Promotion`] comes in its borsh.
+pub fn store_promoted(hash: B256, promotion: &[u8], record: &[u8]) {
+    let is_short = state::code::lengths(record)
+        .is_some_and(|(code_bytes, _)| code_bytes <= SHORT_CODE_BYTES as usize);
+    let beside = if is_short { record } else { &[] };
+    let mut bytes = Vec::with_capacity(1 + promotion.len() + beside.len());
+    bytes.push(PROMOTED);
+    bytes.extend_from_slice(promotion);
+    bytes.extend_from_slice(beside);
+    near::storage_write(&state::code_key(&hash.0), &bytes);
+    if !is_short {
+        near::storage_write(&state::body_key(&hash.0), record);
+    }
 }
 
 /// A record as revm wants it, without a copy of the code.

@@ -7,20 +7,27 @@ use borsh::BorshDeserialize;
 use core::convert::Infallible;
 use cotenant_guest::near;
 use engine_abi::state::{self, Account as Record};
+use evm_parent::LogMeter;
 use revm::database_interface::Database;
-use revm::primitives::{Address, AddressMap, B256, KECCAK_EMPTY, U256, keccak256};
+use revm::primitives::{Address, AddressMap, B256, KECCAK_EMPTY, U256};
 use revm::state::{Account, AccountId, AccountInfo, Bytecode};
 
 /// The state before a transaction, as revm asks for it.
 pub struct World {
     chain_id: u64,
     codes: code::Shared,
+    logs: LogMeter,
 }
 
 impl World {
-    /// The world of a chain; what is found of promoted code goes to `codes`.
-    pub fn new(chain_id: u64, codes: code::Shared) -> Self {
-        Self { chain_id, codes }
+    /// The world of a chain; what is found of promoted code goes to `codes`, logs are counted by `logs`.
+    pub fn new(chain_id: u64, codes: code::Shared, logs: LogMeter) -> Self {
+        Self { chain_id, codes, logs }
+    }
+
+    /// What counts logs.
+    pub fn logs(&self) -> LogMeter {
+        self.logs.clone()
     }
 
     /// What is known of code.
@@ -33,7 +40,14 @@ impl Database for World {
     type Error = Infallible;
 
     fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, Infallible> {
-        let Some(record) = account(address) else { return Ok(None) };
+        let record = match found(address) {
+            Found::Nothing => return Ok(None),
+            // Empty, which to the EVM is as good as none (EIP-161), but with the incarnation of what comes next.
+            Found::Forgotten(incarnation) => {
+                Record { code_hash: KECCAK_EMPTY.0, incarnation, ..Record::default() }
+            }
+            Found::Account(record) => record,
+        };
         Ok(Some(AccountInfo {
             balance: U256::from_be_bytes(record.balance),
             nonce: record.nonce,
@@ -65,18 +79,57 @@ impl Database for World {
     }
 }
 
-/// An account as it is stored.
-pub fn account(address: Address) -> Option<Record> {
-    let bytes = near::storage_read(&state::account_key(&address.into_array()))?;
+/// What is stored of an address.
+pub enum Found {
+    /// Nothing.
+    Nothing,
+    /// No account, but there was one: the incarnation of the next.
+    Forgotten(u32),
+    /// An account.
+    Account(Record),
+}
+
+/// What is stored of an address.
+pub fn found(address: Address) -> Found {
+    let Some(bytes) = near::storage_read(&state::account_key(&address.into_array())) else {
+        return Found::Nothing;
+    };
+    if let Ok(incarnation) = <[u8; 4]>::try_from(bytes.as_slice()) {
+        return Found::Forgotten(u32::from_le_bytes(incarnation));
+    }
     match Record::try_from_slice(&bytes) {
-        Ok(record) => Some(record),
+        Ok(record) => Found::Account(record),
         Err(_) => cotenant_guest::panic("ERR_STATE: an account's record is none"),
     }
 }
 
-/// Stores an account.
+/// An account as it is stored.
+pub fn account(address: Address) -> Option<Record> {
+    match found(address) {
+        Found::Account(record) => Some(record),
+        Found::Nothing | Found::Forgotten(_) => None,
+    }
+}
+
+/// Stores an account. Of one that is empty nothing stays but its incarnation.
 pub fn set_account(address: Address, record: &Record) {
-    near::storage_write(&state::account_key(&address.into_array()), &encode(record));
+    let is_empty =
+        record.nonce == 0 && record.balance == [0; 32] && record.code_hash == KECCAK_EMPTY.0;
+    if is_empty {
+        forget(address, record.incarnation);
+    } else {
+        near::storage_write(&state::account_key(&address.into_array()), &encode(record));
+    }
+}
+
+/// Forgets an account, but not which storages were its own: what comes there again must not find them.
+pub fn forget(address: Address, incarnation: u32) {
+    let key = state::account_key(&address.into_array());
+    if incarnation == 0 {
+        near::storage_remove(&key);
+    } else {
+        near::storage_write(&key, &incarnation.to_le_bytes());
+    }
 }
 
 /// The value of a slot.
@@ -85,6 +138,16 @@ pub fn storage(address: Address, incarnation: u32, slot: U256) -> U256 {
     match near::storage_read(&key) {
         Some(value) => U256::try_from_be_slice(&value).unwrap_or_default(),
         None => U256::ZERO,
+    }
+}
+
+/// The value of a slot of an account as it is now, in its bytes.
+pub fn slot(address: Address, slot: [u8; 32]) -> [u8; 32] {
+    match account(address) {
+        Some(account) => {
+            storage(address, account.incarnation, U256::from_be_bytes(slot)).to_be_bytes()
+        }
+        None => [0; 32],
     }
 }
 
@@ -98,13 +161,14 @@ pub fn set_storage(address: Address, incarnation: u32, slot: U256, value: U256) 
     }
 }
 
-/// What BLOCKHASH answers: there are no blocks here, so it is the hash of what names one.
+/// What BLOCKHASH answers: there are no blocks here, so it is the hash of what names one, as Aurora has it.
 pub fn block_hash(chain_id: u64, number: u64) -> B256 {
-    let mut name = Vec::from(*b"evm block ");
-    name.extend_from_slice(&chain_id.to_be_bytes());
-    name.extend_from_slice(&number.to_be_bytes());
+    const PREFIX: u8 = 0;
+    let mut name = Vec::from([PREFIX]);
+    name.extend_from_slice(&U256::from(chain_id).to_be_bytes::<32>());
     name.extend_from_slice(&near::current_account_id());
-    keccak256(name)
+    name.extend_from_slice(&number.to_be_bytes());
+    near::sha256(&name).into()
 }
 
 /// Writes what a transaction changed.
@@ -122,8 +186,9 @@ fn commit_account(address: Address, account: &Account) {
     let is_new = account.is_loaded_as_not_existing();
     // EIP-161; and EIP-6780: what is destroyed was created by the same transaction and has stored nothing.
     if account.is_selfdestructed() || account.is_empty() {
-        if !is_new {
-            near::storage_remove(&state::account_key(&address.into_array()));
+        // What was forgotten before is forgotten already.
+        if !is_new && !before.is_empty() {
+            forget(address, self::incarnation(before.account_id));
         }
         return;
     }

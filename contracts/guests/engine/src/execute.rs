@@ -2,6 +2,7 @@
 
 use crate::code;
 use crate::database::{self, World};
+use crate::limits::{LIMITS, counted_log};
 use crate::modules::{Mode, Modules};
 use crate::precompiles::HostPrecompiles;
 use alloc::format;
@@ -13,9 +14,9 @@ use core::mem::ManuallyDrop;
 use cotenant_guest::near;
 use engine_abi::state::Config;
 use engine_abi::{Counts, Log, RESULT_VERSION, Status, TransactionResult};
-use evm_parent::{EthContext, ParentEvm, spec_of_fork};
+use evm_parent::{EthContext, LogMeter, ParentEvm, spec_of_fork};
 use evm_to_wasm::Fork;
-use revm::bytecode::opcode::EXTCODECOPY;
+use revm::bytecode::opcode::{EXTCODECOPY, LOG0, LOG1, LOG2, LOG3, LOG4};
 use revm::context::result::{EVMError, ExecutionResult, HaltReason};
 use revm::context::{BlockEnv, CfgEnv, Context, Journal, JournalTr, TxEnv};
 use revm::handler::evm::FrameTr;
@@ -56,11 +57,33 @@ pub enum Sender {
     Anybody,
 }
 
+/// What came of a transaction.
+pub struct Done {
+    /// What revm says.
+    pub result: ExecutionResult,
+    /// How its frames ran.
+    pub counts: Counts,
+    /// EVM gas of promoted contracts that ran compiled, and that was interpreted.
+    pub promoted_gas: (u64, u64),
+}
+
+/// Why something is no transaction.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// For a person.
+    pub reason: String,
+    /// In Aurora's words.
+    pub code: String,
+}
+
 /// Runs a transaction and writes what it changes, unless it is a view.
-pub fn execute(config: &Config, transaction: TxEnv, sender: Sender) -> TransactionResult {
+///
+/// # Errors
+/// It is no transaction of this chain at this time; nothing has changed.
+pub fn execute(config: &Config, transaction: TxEnv, sender: Sender) -> Result<Done, Refusal> {
     let mode = if sender == Sender::Anybody { Mode::View } else { Mode::Call };
-    let codes = Rc::default();
-    let world = World::new(config.chain_id, Rc::clone(&codes));
+    let (codes, logs) = (Rc::default(), LogMeter::new());
+    let world = World::new(config.chain_id, Rc::clone(&codes), logs.clone());
     let spec = spec(config);
     // Fees are for the account that brought the transaction.
     let beneficiary = match sender {
@@ -75,10 +98,13 @@ pub fn execute(config: &Config, transaction: TxEnv, sender: Sender) -> Transacti
         HostPrecompiles::new(config.fork),
         Modules::new(mode, codes),
         0,
+        LIMITS,
+        logs,
     ));
     let outcome = Mainnet.run(&mut evm);
     let tally = evm.take_tally();
     let faults = evm.source().take_faults();
+    let promoted_gas = evm.source().promoted_gas();
     let counts = Counts {
         compiled_frames: tally.compiled_frames,
         interpreted_frames: tally.interpreted_frames,
@@ -90,10 +116,14 @@ pub fn execute(config: &Config, transaction: TxEnv, sender: Sender) -> Transacti
             if mode == Mode::Call {
                 database::commit(&ManuallyDrop::new(evm.finalize()));
             }
-            done(result, counts)
+            Ok(Done { result, counts, promoted_gas })
         }
-        Err(EVMError::Transaction(error)) => invalid(error.to_string()),
-        Err(EVMError::Header(error)) => invalid(error.to_string()),
+        Err(EVMError::Transaction(error)) => {
+            Err(Refusal { reason: error.to_string(), code: crate::aurora::code_of(&error) })
+        }
+        Err(EVMError::Header(error)) => {
+            Err(Refusal { reason: error.to_string(), code: error.to_string() })
+        }
         Err(EVMError::Custom(error)) => cotenant_guest::panic(&error),
         Err(_) => cotenant_guest::panic("ERR_ENGINE: revm failed"),
     }
@@ -171,10 +201,15 @@ pub fn address_of(account: &[u8]) -> Address {
 /// revm's instructions for frames that are interpreted, as tables that are made by the compiler.
 struct Instructions(engine_abi::Fork);
 
-/// revm's, but for one that copies the bytes of code.
+/// revm's, but for the one that copies the bytes of code and those that write logs.
 static INSTRUCTIONS: InstructionTable<EthInterpreter, EthContext<World>> = {
     let mut table = instruction_table();
     table[EXTCODECOPY as usize] = Instruction::new(ext_code_copy);
+    table[LOG0 as usize] = counted_log::<0>();
+    table[LOG1 as usize] = counted_log::<1>();
+    table[LOG2 as usize] = counted_log::<2>();
+    table[LOG3 as usize] = counted_log::<3>();
+    table[LOG4 as usize] = counted_log::<4>();
     table
 };
 
@@ -251,7 +286,7 @@ fn ext_code_copy(
             let hash = account.info.code_hash;
             let code = &mut account.info.code;
             if code.as_ref().is_some_and(code::is_placeholder) {
-                *code = Some(code::body(hash));
+                *code = Some(host.journaled_state.database.codes().borrow_mut().body(hash));
             }
         }
     }
@@ -262,7 +297,12 @@ fn ext_code_copy(
     result
 }
 
-fn done(result: ExecutionResult, counts: Counts) -> TransactionResult {
+/// What came of a transaction in the engine's own form.
+pub fn result_of(done: Result<Done, Refusal>) -> TransactionResult {
+    let Done { result, counts, .. } = match done {
+        Ok(done) => done,
+        Err(refusal) => return invalid(refusal.reason),
+    };
     let gas = *result.gas();
     let created = result.created_address().map(Address::into_array);
     let status = match &result {
@@ -270,19 +310,23 @@ fn done(result: ExecutionResult, counts: Counts) -> TransactionResult {
         ExecutionResult::Revert { .. } => Status::Revert,
         ExecutionResult::Halt { reason, .. } => Status::Halt(format!("{reason:?}")),
     };
-    let logs = match &result {
-        ExecutionResult::Success { logs, .. } => logs.iter().map(own_log).collect(),
-        _ => Vec::new(),
-    };
     TransactionResult {
         version: RESULT_VERSION,
         status,
-        output: result.output().map(|output| output.to_vec()).unwrap_or_default(),
+        logs: logs_of(&result),
+        output: result.into_output().map(Vec::from).unwrap_or_default(),
         gas_used: gas.tx_gas_used(),
         refund: gas.final_refunded(),
-        logs,
         created,
         counts,
+    }
+}
+
+/// The logs of a transaction; none unless it succeeded.
+pub fn logs_of(result: &ExecutionResult) -> Vec<Log> {
+    match result {
+        ExecutionResult::Success { logs, .. } => logs.iter().map(own_log).collect(),
+        _ => Vec::new(),
     }
 }
 
@@ -296,12 +340,13 @@ fn own_log(log: &revm::primitives::Log) -> Log {
 
 /// Writes the logs of a transaction into NEAR's, as far as its limits go: `evm:` and the borsh of the log in base64,
 /// because NEAR's price of a log is by the letter. The result has them all.
-pub fn log(result: &TransactionResult) {
+pub fn log(logs: &[Log]) {
     let mut room = LOG_BYTES_MAX;
-    for (index, log) in result.logs.iter().enumerate() {
-        let bytes = database::encode(log);
-        if index >= LOGS_MAX || bytes.len() > room {
-            near::log(&format!("evm: {} more in the result", result.logs.len() - index));
+    for (index, log) in logs.iter().enumerate() {
+        // What is longer than the room is not even encoded.
+        let bytes = if log.data.len() > room { Vec::new() } else { database::encode(log) };
+        if index >= LOGS_MAX || bytes.is_empty() || bytes.len() > room {
+            near::log(&format!("evm: {} more in the result", logs.len() - index));
             return;
         }
         room -= bytes.len();

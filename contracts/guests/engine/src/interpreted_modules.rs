@@ -3,21 +3,21 @@
 //!
 //! The module of a contract is kept in the state, because a contract cannot read the code of its account.
 
-use crate::code::{self, Shared};
+use crate::code::Shared;
 use crate::section::number;
 use alloc::collections::BTreeMap;
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 use cotenant_guest::near;
-use evm_parent::{Begun, FRAME_GAS_MAX, FrameFault, LiveModule, ModuleSource, Progress};
+use evm_parent::{Begun, CodeReader, FrameEnd, FrameFault, LiveModule, ModuleSource, Progress};
 use revm::interpreter::Interpreter;
-use revm::interpreter::interpreter::{EthInterpreter, ExtBytecode};
-use revm::primitives::{B256, Bytes};
-use revm::state::Bytecode;
+use revm::interpreter::interpreter::EthInterpreter;
+use revm::primitives::B256;
 use wasmi::{
     Caller, CompilationMode, Config, Engine, Error, Extern, Linker, Memory, Module as Compiled,
     Store, TypedResumableCall, TypedResumableCallHostTrap, Val,
@@ -55,6 +55,8 @@ pub struct Modules {
     /// Those that wait for another frame.
     waiting: Vec<Module>,
     faults: Vec<String>,
+    /// EVM gas of promoted contracts that ran compiled, and that was interpreted.
+    gas: (u64, u64),
 }
 
 /// What the host functions of a module share.
@@ -161,7 +163,13 @@ impl Modules {
             compiled: BTreeMap::new(),
             waiting: Vec::new(),
             faults: Vec::new(),
+            gas: (0, 0),
         }
+    }
+
+    /// EVM gas of promoted contracts that ran compiled, and that was interpreted.
+    pub fn promoted_gas(&self) -> (u64, u64) {
+        self.gas
     }
 
     /// What modules did wrong.
@@ -188,15 +196,17 @@ impl Modules {
 impl ModuleSource for Modules {
     type Live = Module;
 
-    fn begin(&mut self, frame: &mut Interpreter<EthInterpreter>) -> Result<Begun<Module>, String> {
+    fn begin(
+        &mut self,
+        frame: &mut Interpreter<EthInterpreter>,
+        _: impl FnOnce(&Interpreter<EthInterpreter>) -> [u8; 4],
+        note: &mut u32,
+    ) -> Result<Begun<Module>, String> {
         let Some(hash) = frame.bytecode.hash() else { return Ok(Begun::Interpreter) };
         if self.codes.borrow().module(hash).is_none() {
             return Ok(Begun::Interpreter);
         }
-        if frame.gas.remaining() > FRAME_GAS_MAX {
-            frame.bytecode = ExtBytecode::new_with_hash(code::body(hash), hash);
-            return Ok(Begun::Interpreter);
-        }
+        *note = 1;
         if let Some(place) = self.waiting.iter().position(|module| module.code_hash == hash) {
             return Ok(Begun::Module(self.waiting.swap_remove(place)));
         }
@@ -207,8 +217,14 @@ impl ModuleSource for Modules {
         self.waiting.push(module);
     }
 
-    fn code_bytes(hash: B256, code: &Bytecode) -> Bytes {
-        code::bytes(hash, code)
+    fn ended(&mut self, frame: &FrameEnd) {
+        let total = if frame.is_compiled { &mut self.gas.0 } else { &mut self.gas.1 };
+        *total = total.saturating_add(if frame.note == 0 { 0 } else { frame.gas });
+    }
+
+    fn code_reader(&self) -> CodeReader {
+        let codes = Rc::clone(&self.codes);
+        Rc::new(move |hash, code| codes.borrow_mut().bytes(hash, code))
     }
 
     fn fault(&mut self, fault: &FrameFault) {

@@ -8,20 +8,25 @@
 //! **Modules that wait.** A module whose frame has ended offers to run the next frame of the same contract, which costs much
 //! less than to open one. It has the bound that it was opened with; a frame is given to it only if that bound covers
 //! the frame's gas and what the module's frames have spent so far. A module that behaves has burnt less for these,
-//! so no frame is ever short of what it would have had in a module of its own.
+//! so no frame is ever short of what it would have had in a module of its own. One that may burn all that the call has
+//! takes any frame: another would get no more.
+//!
+//! **Where it pays.** A frame runs compiled where that costs less (`ledger`).
 //!
 //! **Refusals.** A module that the host does not open (no room for one more live call, no memory, no such module any
 //! more) has not run, so its frame is interpreted instead, with the result that it would have had.
 
 use crate::code::{self, Shared};
+use crate::ledger::{Candidate, Ledger};
+use crate::limits::FRAME_BYTES;
+use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use cotenant_guest::{Call, GAS_ALL, Grants, Live, StepInto, SyncExecutionError, near};
-use evm_parent::{Begun, FRAME_GAS_MAX, FrameFault, LiveModule, ModuleSource, Progress};
-use revm::interpreter::Interpreter;
+use evm_parent::{Begun, CodeReader, FrameEnd, FrameFault, LiveModule, ModuleSource, Progress};
 use revm::interpreter::interpreter::{EthInterpreter, ExtBytecode};
-use revm::primitives::{B256, Bytes};
-use revm::state::Bytecode;
+use revm::interpreter::{CallInput, Interpreter};
+use revm::primitives::B256;
 
 /// The method that compiled contracts export.
 const METHOD: &str = "run";
@@ -64,6 +69,7 @@ pub struct Modules {
     /// Those that wait for another frame.
     waiting: Vec<Module>,
     faults: Vec<String>,
+    ledger: Ledger,
 }
 
 /// An opened module.
@@ -72,14 +78,19 @@ pub struct Module {
     /// Whether the bound on its gas is the call's and not its own.
     bound_by_call: bool,
     code_hash: B256,
-    /// The EVM gas of a frame that its bound is still good for.
+    /// The EVM gas of a frame that its bound is still good for; `u64::MAX` if it has all that there is.
     evm_gas: u64,
 }
 
 impl Modules {
     /// Modules of the code that `codes` finds.
     pub fn new(mode: Mode, codes: Shared) -> Self {
-        Self { mode, codes, waiting: Vec::new(), faults: Vec::new() }
+        Self { mode, codes, waiting: Vec::new(), faults: Vec::new(), ledger: Ledger::new() }
+    }
+
+    /// EVM gas of promoted contracts that ran compiled, and that was interpreted.
+    pub fn promoted_gas(&self) -> (u64, u64) {
+        (self.ledger.compiled_gas, self.ledger.interpreted_gas)
     }
 
     /// What modules did wrong.
@@ -99,49 +110,104 @@ impl Modules {
     }
 }
 
+impl Modules {
+    /// Opens the module of a contract for a frame with so much gas; `None` if the host does not.
+    fn open(&self, code_hash: B256, gas: u64) -> Option<Module> {
+        let codes = self.codes.borrow();
+        let promotion = codes.module(code_hash)?;
+        let (bound, bound_by_call) = self.bound(gas);
+        let live = Call::open(&promotion.namespace, METHOD)
+            .gas(bound.max(GAS_ALL + 1))
+            .grants(Grants::CRYPTO)
+            .start()
+            .ok()?;
+        let evm_gas = if bound_by_call || bound == u64::MAX { u64::MAX } else { gas };
+        Some(Module { live, bound_by_call, code_hash, evm_gas })
+    }
+}
+
 impl ModuleSource for Modules {
     type Live = Module;
 
-    fn begin(&mut self, frame: &mut Interpreter<EthInterpreter>) -> Result<Begun<Module>, String> {
+    fn begin(
+        &mut self,
+        frame: &mut Interpreter<EthInterpreter>,
+        selector: impl FnOnce(&Interpreter<EthInterpreter>) -> [u8; 4],
+        note: &mut u32,
+    ) -> Result<Begun<Module>, String> {
         // Init code has no hash; EIP-7702 is resolved already.
-        let Some(hash) = frame.bytecode.hash() else { return Ok(Begun::Interpreter) };
-        let codes = self.codes.borrow();
-        let Some(promotion) = codes.module(hash) else { return Ok(Begun::Interpreter) };
-        let evm_gas = frame.gas.remaining();
-        let fits = |module: &Module| module.code_hash == hash && module.evm_gas >= evm_gas;
-        if let Some(place) = self.waiting.iter().position(fits) {
-            return Ok(Begun::Module(self.waiting.swap_remove(place)));
+        let Some(code_hash) = frame.bytecode.hash() else { return Ok(Begun::Interpreter) };
+        if !self.codes.borrow().has_promoted() {
+            return Ok(Begun::Interpreter);
         }
-        if evm_gas <= FRAME_GAS_MAX {
-            let (gas, bound_by_call) = self.bound(evm_gas);
-            let opened = Call::open(&promotion.namespace, METHOD)
-                .gas(gas.max(GAS_ALL + 1))
-                .grants(Grants::CRYPTO)
-                .start();
-            if let Ok(live) = opened {
-                let module = Module { live, bound_by_call, code_hash: hash, evm_gas };
+        let selector = selector(frame);
+        let number = match self.ledger.find(code_hash, selector) {
+            Some(number) => number,
+            None => match self.codes.borrow().module(code_hash) {
+                Some(promotion) => {
+                    let may_run = code::may_run(promotion);
+                    self.ledger.note(code_hash, selector, promotion.code_bytes, may_run)
+                }
+                None => return Ok(Begun::Interpreter),
+            },
+        };
+        *note = number as u32 + 1;
+        let has_body = !code::is_placeholder(&frame.bytecode);
+        if has_body && self.ledger.gave_up(number) {
+            return Ok(Begun::Interpreter);
+        }
+        let gas = frame.gas.remaining();
+        let fits = |module: &Module| module.code_hash == code_hash && module.evm_gas >= gas;
+        let place = self.waiting.iter().position(fits);
+        let has_body = has_body || self.codes.borrow().has_body(code_hash);
+        let candidate = Candidate { gas, has_module: place.is_some(), has_body };
+        if fits_a_message(frame) && self.ledger.takes(number, &candidate) {
+            if let Some(place) = place {
+                return Ok(Begun::Module(self.waiting.swap_remove(place)));
+            }
+            if let Some(module) = self.open(code_hash, gas) {
                 return Ok(Begun::Module(module));
             }
         }
-        frame.bytecode = ExtBytecode::new_with_hash(code::body(hash), hash);
+        if code::is_placeholder(&frame.bytecode) {
+            let body = self.codes.borrow_mut().body(code_hash);
+            frame.bytecode = ExtBytecode::new_with_hash(body, code_hash);
+        }
         Ok(Begun::Interpreter)
     }
 
     fn give_back(&mut self, mut module: Module, gas_spent: u64) {
-        module.evm_gas = module.evm_gas.saturating_sub(gas_spent.saturating_add(FRAME_EVM_GAS));
+        if module.evm_gas != u64::MAX {
+            let spent = gas_spent.saturating_add(FRAME_EVM_GAS);
+            module.evm_gas = module.evm_gas.saturating_sub(spent);
+        }
         if self.waiting.len() < WAITING_MAX {
             self.waiting.push(module);
         }
     }
 
-    fn code_bytes(hash: B256, code: &Bytecode) -> Bytes {
-        code::bytes(hash, code)
+    fn ended(&mut self, frame: &FrameEnd) {
+        self.ledger.ended(frame);
+    }
+
+    fn code_reader(&self) -> CodeReader {
+        let codes = Rc::clone(&self.codes);
+        Rc::new(move |hash, code| codes.borrow_mut().bytes(hash, code))
     }
 
     fn fault(&mut self, fault: &FrameFault) {
         if self.faults.len() < FAULTS_MAX {
             self.faults.push(fault.to_string());
         }
+    }
+}
+
+/// Whether the input of a frame can be sent to a module. That of a call by a frame always can; that of a transaction may be
+/// longer.
+fn fits_a_message(frame: &Interpreter<EthInterpreter>) -> bool {
+    match &frame.input.input {
+        CallInput::Bytes(bytes) => bytes.len() <= FRAME_BYTES as usize,
+        CallInput::SharedBuffer(range) => range.len() <= FRAME_BYTES as usize,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Precompiles of the EVM: small ones over functions of the host, the others in a private module of their own
 //! (`evm-precompiles`), which is opened when one is called.
 
+use crate::limits::FRAME_BYTES;
 use alloc::string::{String, ToString};
 use borsh::BorshDeserialize;
 use cotenant_guest::near::{self, Malleable};
@@ -147,7 +148,14 @@ fn large(run: Run) -> Result<Ran, String> {
         .and_then(|mut live| live.resume(&input));
     match step {
         Ok(Step::Returned(bytes)) => {
-            Ran::try_from_slice(&bytes).map_err(|_| "ERR_PRECOMPILES: no answer".to_string())
+            match Ran::try_from_slice(&bytes) {
+                // No frame could be given it.
+                Ok(Ran::Success { output, .. }) if output.len() > FRAME_BYTES as usize => {
+                    Ok(Ran::Refused)
+                }
+                Ok(ran) => Ok(ran),
+                Err(_) => Err("ERR_PRECOMPILES: no answer".to_string()),
+            }
         }
         // The host ends the module where a point is on no curve.
         Err(SyncExecutionError::HostError(_)) => Ok(Ran::Refused),

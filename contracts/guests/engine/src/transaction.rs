@@ -1,8 +1,8 @@
 //! Signed transactions: legacy with and without EIP-155, EIP-2930 and EIP-1559, to what revm runs.
 
+use crate::execute::Refusal;
 use crate::rlp::{Items, RlpError};
 use alloc::format;
-use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use cotenant_guest::near::{self, Malleable};
 use revm::context::TxEnv;
@@ -27,30 +27,41 @@ struct Unsigned {
 /// Takes the bytes of a signed transaction and finds its sender.
 ///
 /// # Errors
-/// What is wrong with them, for a person.
-pub fn decode(bytes: &[u8]) -> Result<TxEnv, String> {
+/// What is wrong with them.
+pub fn decode(bytes: &[u8]) -> Result<TxEnv, Refusal> {
+    let refusal = |reason: &str, code: &str| Refusal { reason: reason.into(), code: code.into() };
     let unsigned = match bytes.split_first() {
-        None => return Err("the transaction is empty".to_string()),
+        None => return Err(refusal("the transaction is empty", "ERR_EMPTY_TX_INPUT")),
         Some((&EIP_2930, payload)) => typed(EIP_2930, payload),
         Some((&EIP_1559, payload)) => typed(EIP_1559, payload),
         Some((0xc0.., _)) => legacy(bytes),
         Some((0x80.., _)) => Err(Malformed::Rlp(RlpError::Kind)),
         Some((other, _)) => {
-            return Err(format!(
+            let code = match other {
+                3 => "ERR_UNSUPPORTED_TX_EIP4844",
+                _ => "ERR_UNKNOWN_TX_TYPE",
+            };
+            let reason = format!(
                 "transactions of type {other} are not taken: legacy, 1 (EIP-2930) and 2 (EIP-1559) are"
-            ));
+            );
+            return Err(refusal(&reason, code));
         }
     };
     let Unsigned { mut transaction, recovery, signature, hash } =
         unsigned.map_err(|error| match error {
-            Malformed::Rlp(error) => format!("the transaction is malformed: {}", error.text()),
-            Malformed::Parity => "the signature is malformed: its parity is neither 0 nor 1, nor \
-                                  27 or 28, nor that of a chain (EIP-155)"
-                .to_string(),
+            Malformed::Rlp(error) => refusal(
+                &format!("the transaction is malformed: {}", error.text()),
+                "ERR_TX_RLP_DECODE",
+            ),
+            Malformed::Parity => refusal(
+                "the signature is malformed: its parity is neither 0 nor 1, nor 27 or 28, nor that of a chain \
+                 (EIP-155)",
+                "ERR_INVALID_ECDSA_SIGNATURE",
+            ),
         })?;
     // EIP-2: the lower half of s alone.
     let key = near::ecrecover(&hash, &signature, recovery, Malleable::No)
-        .ok_or_else(|| "the signature is nobody's".to_string())?;
+        .ok_or_else(|| refusal("the signature is nobody's", "ERR_INVALID_ECDSA_SIGNATURE"))?;
     transaction.caller = Address::from_word(near::keccak256(&key).into());
     Ok(transaction)
 }

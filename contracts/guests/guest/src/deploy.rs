@@ -97,6 +97,14 @@ impl Batch {
         self
     }
 
+    /// Adds a transfer of yoctoNEAR.
+    pub fn transfer(self, amount: u128) -> Self {
+        let amount = amount.to_le_bytes();
+        // SAFETY: the host reads 16 bytes at the pointer, which are there.
+        unsafe { sys::promise_batch_action_transfer(self.promise, amount.as_ptr() as u64) };
+        self
+    }
+
     /// Makes the result of the batch the result of this call.
     pub fn be_the_result(self) {
         // SAFETY: takes no pointer.

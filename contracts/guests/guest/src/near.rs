@@ -73,6 +73,14 @@ pub fn gas_left() -> u64 {
     unsafe { sys::prepaid_gas().saturating_sub(sys::used_gas()) }
 }
 
+/// YoctoNEAR attached to the call. Not for views.
+pub fn attached_deposit() -> u128 {
+    let mut amount = [0_u8; 16];
+    // SAFETY: the host writes 16 bytes at the pointer, which are there.
+    unsafe { sys::attached_deposit(amount.as_mut_ptr() as u64) };
+    u128::from_le_bytes(amount)
+}
+
 /// Writes a line to the log of the call.
 pub fn log(line: &str) {
     log_bytes(line.as_bytes());

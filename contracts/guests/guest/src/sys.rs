@@ -61,6 +61,10 @@ unsafe extern "C" {
     pub fn promise_batch_then(promise_index: u64, account_id_len: u64, account_id_ptr: u64) -> u64;
     /// NEAR: adds a function call to a batch of actions.
     pub fn promise_batch_action_function_call(promise_index: u64, method_name_len: u64, method_name_ptr: u64, arguments_len: u64, arguments_ptr: u64, amount_ptr: u64, gas: u64);
+    /// NEAR: adds a transfer to a batch of actions; the amount is 16 bytes.
+    pub fn promise_batch_action_transfer(promise_index: u64, amount_ptr: u64);
+    /// NEAR: yoctoNEAR attached to the call, written as 16 bytes.
+    pub fn attached_deposit(balance_ptr: u64);
     /// NEAR: makes the result of a promise the result of this call.
     pub fn promise_return(promise_idx: u64);
     /// NEAR: how many results of promises this call is a callback of.

@@ -10,7 +10,8 @@ use borsh::BorshDeserialize;
 use cache::{Cache, Wanted};
 use evm_parent::wire::{from_address, from_word, message, to_address, to_word};
 use evm_to_wasm::abi::{
-    Answer, CALLDATA_PADDING, CallKind, Effects, FrameInput, Halt, LogHead, Request, backwards,
+    Answer, CALLDATA_PADDING, CallKind, Effects, FrameInput, Halt, Left, LogHead, Request,
+    backwards,
 };
 use revm::bytecode::opcode as op;
 use revm::handler::instructions::EthInstructions;
@@ -54,6 +55,8 @@ struct Frame {
     instructions: EthInstructions<EthInterpreter, Cache>,
     cache: Cache,
     waits_for: Waiting,
+    /// Gas that the messages leave out.
+    gas_beyond: u64,
 }
 
 /// What was asked last.
@@ -114,7 +117,7 @@ impl Frame {
             inputs,
             head.is_static != 0,
             spec,
-            head.gas,
+            head.gas + head.gas_beyond,
         );
         let hashes = &hashes[..hashes.len() - CALLDATA_PADDING];
         let blob_hashes = hashes.chunks_exact(32).map(U256::from_le_slice).collect();
@@ -123,6 +126,7 @@ impl Frame {
             instructions: EthInstructions::new_mainnet_with_spec(spec),
             cache: Cache::new(&head, blob_hashes, spec),
             waits_for: Waiting::Nothing,
+            gas_beyond: head.gas_beyond,
         })
     }
 
@@ -203,11 +207,12 @@ impl Frame {
         let (effects, tail) = self.effects();
         let request = Request::Call {
             kind,
-            gas_left: self.interpreter.gas.remaining(),
+            gas_left: self.interpreter.gas.remaining().saturating_sub(self.gas_beyond),
             gas_asked: u64::try_from(gas_asked).unwrap_or(u64::MAX),
             address: to_word(to),
             value: to_word(value),
             effects,
+            memory_bytes: self.interpreter.memory.len() as u32,
             input_bytes: length(&input),
         };
         let is_static = in_static || kind == CallKind::StaticCall;
@@ -229,9 +234,10 @@ impl Frame {
         let request = Request::Create {
             with_salt: u32::from(salt.is_some()),
             salt: to_word(salt.unwrap_or_default()),
-            gas_left: self.interpreter.gas.remaining(),
+            gas_left: self.interpreter.gas.remaining().saturating_sub(self.gas_beyond),
             value: to_word(value),
             effects,
+            memory_bytes: self.interpreter.memory.len() as u32,
             init_code_bytes: length(&init_code),
         };
         self.waits_for = Waiting::Create;
@@ -246,7 +252,7 @@ impl Frame {
         let [beneficiary] = self.pop()?;
         let (effects, tail) = self.effects();
         let request = Request::SelfDestruct {
-            gas_left: self.interpreter.gas.remaining(),
+            gas_left: self.interpreter.gas.remaining().saturating_sub(self.gas_beyond),
             refund: self.interpreter.gas.refunded(),
             beneficiary: to_word(beneficiary),
             effects,
@@ -267,7 +273,7 @@ impl Frame {
         let output = if halt == Halt::Exceptional { Bytes::new() } else { result.output };
         let request = Request::Done {
             halt,
-            gas_left: result.gas.remaining(),
+            gas_left: result.gas.remaining().saturating_sub(self.gas_beyond),
             refund: result.gas.refunded(),
             effects,
             output_bytes: length(&output),
@@ -312,9 +318,9 @@ impl Frame {
             (Waiting::Fact(wanted), answer) => self.cache.learn(wanted, &answer, bytes),
             (
                 Waiting::Call { output, is_static },
-                Answer::Returned { success, gas_left, data_bytes },
+                Answer::Returned { success, left, data_bytes },
             ) => {
-                self.returned(gas_left, data_bytes, bytes, U256::from(success))?;
+                self.returned(left, data_bytes, bytes, U256::from(success))?;
                 let data = &self.interpreter.return_data.0;
                 let copied = data.len().min(output.len());
                 if copied > 0 {
@@ -325,8 +331,8 @@ impl Frame {
                 }
                 Ok(())
             }
-            (Waiting::Create, Answer::Created { address, gas_left, data_bytes }) => {
-                self.returned(gas_left, data_bytes, bytes, from_word(address))?;
+            (Waiting::Create, Answer::Created { address, left, data_bytes }) => {
+                self.returned(left, data_bytes, bytes, from_word(address))?;
                 self.cache.forget();
                 Ok(())
             }
@@ -336,7 +342,7 @@ impl Frame {
 
     fn returned(
         &mut self,
-        gas_left: u64,
+        left: Left,
         data_bytes: u32,
         data: &[u8],
         word: U256,
@@ -345,7 +351,8 @@ impl Frame {
             return Err(BadAnswer);
         }
         self.interpreter.return_data.0 = backwards(data).into();
-        self.interpreter.gas.set_remaining(gas_left);
+        self.gas_beyond = left.gas_beyond;
+        self.interpreter.gas.set_remaining(left.gas + left.gas_beyond);
         Ok(())
     }
 }
