@@ -72,7 +72,7 @@ pub struct Flow {
     /// How many there are, those of routines among them.
     pub parts: u32,
     /// Walks over all nodes for regions and their floors.
-    passes: u32,
+    pub passes: u32,
     /// Part of the first routine; the others follow in their order.
     pub first_routine: u32,
     /// Routines that cannot be any: the graph has to be drawn without them.

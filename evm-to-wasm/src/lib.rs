@@ -46,12 +46,19 @@ pub use module::{Provenance, SECTION};
 pub use options::{Compiled, Fork, Keccak, Options, Report, Warning};
 
 /// Version of the compiler; a module compiled by another may differ in bytes, never in what it does.
-pub const COMPILER_VERSION: u32 = 2;
+pub const COMPILER_VERSION: u32 = 3;
 
 /// Compiles `code`. It never fails: what the fork does not define is an exceptional halt.
 #[must_use]
 pub fn compile(code: &[u8], options: &Options) -> Compiled {
     module::compile(code, options)
+}
+
+/// Compiles `code` into the compact form, which [`compile`] chooses where the other would be out of proportion
+/// ([`Report::compact`]): both do the same.
+#[must_use]
+pub fn compile_compact(code: &[u8], options: &Options) -> Compiled {
+    module::compile_compact(code, options)
 }
 
 /// Prints the intermediate form of `code`, as `--emit ir` does.

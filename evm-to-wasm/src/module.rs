@@ -22,7 +22,7 @@ use crate::ir::{Def, Ir, Listing};
 use crate::lower::{Callee, PartBody, landing, lower};
 use crate::opcode::Op;
 use crate::routines::Barred;
-use crate::runtime::{self, Function, Setup, Signature, layout};
+use crate::runtime::{self, Function, Setup, Signature, compact, layout};
 use crate::sink::Sink;
 use crate::table::Seed;
 use crate::{COMPILER_VERSION, Compiled, Fork, Options, Report};
@@ -44,6 +44,30 @@ const STACK_BYTES_MAX: usize = 64 * 1024;
 
 /// Bytes of that stack which an activation takes beside its locals: the host's own, and operands.
 const ACTIVATION_BYTES: usize = 64 + 8 * 80;
+
+/// Bytes that the contract's own code has in Wasm, at most: so many for each byte of code, and so many more. What would be
+/// larger is in the compact form.
+pub(crate) const OWN_BYTES_PER_BYTE: usize = 32;
+/// See [`OWN_BYTES_PER_BYTE`].
+pub(crate) const OWN_BYTES_FIXED: usize = 16 * 1024;
+
+/// Steps of all rounds of shaping, building and lowering together, for each byte of code; and so many more. A step is a node
+/// that a pass walks over or a byte that is emitted; a value is worth several.
+const STEPS_PER_BYTE: u64 = 240;
+const STEPS_FIXED: u64 = 200_000;
+const STEPS_OF_VALUE: u64 = 16;
+
+/// What a host takes of a module in all (NEAR's `max_blocks_per_contract` and so on, `docs/hostile.md`); the runtime
+/// functions and `run` have their share in what is left.
+mod host {
+    pub const BLOCKS: usize = 45_000;
+    pub const BLOCKS_OF_FUNCTION: usize = 4_900;
+    pub const FUNCTIONS: usize = 9_000;
+    pub const PARAMETERS: usize = 45_000;
+    pub const PARAMETERS_OF_FUNCTION: usize = 64;
+    pub const TYPES: usize = 900;
+    pub const LOCALS: usize = 900_000;
+}
 
 /// What the custom section `evm` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, borsh::BorshDeserialize)]
@@ -71,22 +95,76 @@ struct Lowered {
     ir: Ir,
     ids: Vec<u32>,
     parts: Vec<PartBody>,
+    /// Whether there is nothing of the above: the compact form.
+    compact: bool,
     needed: BTreeSet<Function>,
+}
+
+impl Lowered {
+    /// The compact form.
+    fn compact() -> Self {
+        let needed = [Function::Enter, Function::Next, Function::Halt, Function::Interpret].into();
+        Self { compact: true, needed, ..Self::default() }
+    }
+
+    /// Whether it is as small as it has to be, and a host takes it.
+    fn fits(&self, code_bytes: usize) -> bool {
+        let Self { parts, graph, .. } = self;
+        let landings = graph.landings.len();
+        let stretch = match (graph.landings.first_key_value(), graph.landings.last_key_value()) {
+            (Some((first, _)), Some((last, _))) => (last - first) as usize,
+            _ => 0,
+        };
+        // A target is a number of two bytes, a case some operators.
+        let bytes = parts.iter().map(PartBody::size).sum::<usize>() + 2 * stretch + 24 * landings;
+        let blocks = parts.iter().map(|part| part.blocks).sum::<usize>() + landings;
+        let parameters = parts.iter().map(|part| part.signature.0.len());
+        let locals = parts.iter().map(PartBody::locals).sum::<usize>();
+        let types: BTreeSet<_> = parts.iter().map(|part| encoded(&part.signature)).collect();
+        bytes <= own_bytes_max(code_bytes)
+            && blocks <= host::BLOCKS
+            && parts.iter().all(|part| part.blocks <= host::BLOCKS_OF_FUNCTION)
+            && parts.len() + landings / 1_000 <= host::FUNCTIONS
+            && parameters.clone().all(|count| count <= host::PARAMETERS_OF_FUNCTION)
+            && parameters.sum::<usize>() <= host::PARAMETERS
+            && types.len() <= host::TYPES
+            && locals <= host::LOCALS
+    }
+}
+
+/// Bytes that the own code of a contract has in Wasm, at most.
+const fn own_bytes_max(code_bytes: usize) -> usize {
+    OWN_BYTES_PER_BYTE * code_bytes + OWN_BYTES_FIXED
+}
+
+/// Takes steps away; `None` if there are not as many.
+fn spend(left: &mut u64, steps: u64) -> Option<()> {
+    *left = left.checked_sub(steps)?;
+    Some(())
 }
 
 /// Compiles `code`.
 pub fn compile(code: &[u8], options: &Options) -> Compiled {
     let blocks = Blocks::decode(code, options.fork);
     let hash = code_hash(code);
-    let lowered = lower_all(&blocks, Seed::new(hash[0]));
+    let lowered = lower_all(&blocks, Seed::new(hash[0])).unwrap_or_else(Lowered::compact);
     assemble(&blocks, &lowered, options, hash)
+}
+
+/// Compiles `code` into the compact form.
+pub fn compile_compact(code: &[u8], options: &Options) -> Compiled {
+    let blocks = Blocks::decode(code, options.fork);
+    assemble(&blocks, &Lowered::compact(), options, code_hash(code))
 }
 
 /// Prints the intermediate form of `code`.
 pub fn print(code: &[u8], options: &Options) -> alloc::string::String {
     use alloc::string::ToString;
     let blocks = Blocks::decode(code, options.fork);
-    let lowered = lower_all(&blocks, Seed::new(code_hash(code)[0]));
+    let Some(lowered) = lower_all(&blocks, Seed::new(code_hash(code)[0])) else {
+        return "the compact form: the module has the code, and runs it an instruction at a time\n"
+            .into();
+    };
     let places: Vec<u32> = blocks.blocks.iter().map(|block| block.pc).collect();
     let Lowered { graph, flow, ir, .. } = &lowered;
     Listing { ir, graph, flow, places: &places }.to_string()
@@ -112,7 +190,11 @@ fn shape(blocks: &Blocks<'_>, seed: Seed, barred: &Barred) -> Graph {
         .unwrap_or_default()
 }
 
-fn lower_all(blocks: &Blocks<'_>, seed: Seed) -> Lowered {
+/// The bodies; `None` if they would be out of proportion to the code, in size or in the steps to make them, or more than a
+/// host takes.
+fn lower_all(blocks: &Blocks<'_>, seed: Seed) -> Option<Lowered> {
+    let own_bytes_max = own_bytes_max(blocks.code.len());
+    let mut left = STEPS_PER_BYTE * blocks.code.len() as u64 + STEPS_FIXED;
     let mut barred = Barred::new();
     let mut shaped = shape(blocks, seed, &barred);
     let mut limits = PartLimits { weight: 100_000, dispatched: 900, nodes: 1_500, single: false };
@@ -127,6 +209,7 @@ fn lower_all(blocks: &Blocks<'_>, seed: Seed) -> Lowered {
             })
             .collect();
         let flow = Flow::new(blocks, &mut graph, &weights, limits);
+        spend(&mut left, (u64::from(flow.passes) + 8) * graph.nodes.len() as u64)?;
         if !flow.broken.is_empty() {
             let all = round >= BARRING_ROUNDS;
             let routines = graph.routines.iter().enumerate();
@@ -139,12 +222,18 @@ fn lower_all(blocks: &Blocks<'_>, seed: Seed) -> Lowered {
             continue;
         }
         let ir = build(blocks, &graph, &flow, seed);
+        spend(&mut left, STEPS_OF_VALUE * ir.defs.len() as u64)?;
         let ids = number(&graph, &flow);
         let mut needed: BTreeSet<Function> =
             [Function::Enter, Function::Next, Function::Halt].into();
         let last = limits.weight < 2_000;
         let bytes_max = if last { usize::MAX } else { BODY_BYTES_MAX };
-        let parts = lower(&graph, &flow, &ir, &ids, bytes_max, &mut needed);
+        let parts = lower(&graph, &flow, &ir, &ids, bytes_max, own_bytes_max, &mut needed);
+        let emitted = parts.iter().map(PartBody::size).sum::<usize>();
+        spend(&mut left, emitted as u64)?;
+        if emitted > own_bytes_max {
+            return None;
+        }
         let whole = parts.len() == flow.parts as usize;
         if whole && deepest(&parts) > STACK_BYTES_MAX {
             barred.extend(graph.routines.iter().map(|routine| routine.called));
@@ -155,7 +244,8 @@ fn lower_all(blocks: &Blocks<'_>, seed: Seed) -> Lowered {
         let locals = parts.iter().map(PartBody::locals).max().unwrap_or(0);
         let fits = largest <= BODY_BYTES_MAX && (locals <= 700 || limits.single);
         if fits || last {
-            return Lowered { graph, flow, ir, ids, parts, needed };
+            let lowered = Lowered { graph, flow, ir, ids, parts, compact: false, needed };
+            return Some(lowered).filter(|all| fits && all.fits(blocks.code.len()));
         }
         if largest > BODY_BYTES_MAX {
             // As often as that part would have to be cut.
@@ -166,7 +256,7 @@ fn lower_all(blocks: &Blocks<'_>, seed: Seed) -> Lowered {
             limits.single = true;
         }
     }
-    Lowered::default()
+    None
 }
 
 /// Bytes of the host's metered stack that the deepest chain of routines takes.
@@ -193,6 +283,17 @@ fn number(graph: &Graph, flow: &Flow) -> Vec<u32> {
     ids
 }
 
+fn bytes_of(types: &[ValType]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    types.iter().for_each(|kind| kind.encode(&mut bytes));
+    bytes
+}
+
+/// A type, to be compared.
+fn encoded((params, results): &(Vec<ValType>, Vec<ValType>)) -> (Vec<u8>, Vec<u8>) {
+    (bytes_of(params), bytes_of(results))
+}
+
 /// Indices of types, each declared once.
 #[derive(Default)]
 struct Types {
@@ -202,14 +303,9 @@ struct Types {
 
 impl Types {
     fn index(&mut self, params: &[ValType], results: &[ValType]) -> u32 {
-        let key = |types: &[ValType]| {
-            let mut bytes = Vec::new();
-            types.iter().for_each(|kind| kind.encode(&mut bytes));
-            bytes
-        };
         let count = self.known.len() as u32;
         let section = &mut self.section;
-        *self.known.entry((key(params), key(results))).or_insert_with(|| {
+        *self.known.entry((bytes_of(params), bytes_of(results))).or_insert_with(|| {
             section.ty().function(params.iter().copied(), results.iter().copied());
             count
         })
@@ -253,7 +349,10 @@ fn assemble(
         functions.function(types.index(&part.signature.0, &part.signature.1));
         code.raw(&part.encode(index));
     }
-    let landings = landing(&lowered.graph.landings, &lowered.ids, landing_index);
+    let landings = match lowered.compact {
+        true => Vec::new(),
+        false => landing(&lowered.graph.landings, &lowered.ids, landing_index),
+    };
     for body in &landings {
         let pair = [ValType::I64, ValType::I64];
         functions.function(types.index(&pair, &[ValType::I32, ValType::I64]));
@@ -265,7 +364,11 @@ fn assemble(
     let [next, halt] = [Function::Next, Function::Halt].map(|function| linked.index(function));
     // A contract that begins with a run of JUMPDESTs pays for those before its first block.
     let sled = blocks.target(0).map_or(0, |target| target.gas);
-    code.raw(&run(lowered, first_part, [enter, next, halt], sled));
+    if lowered.compact {
+        code.raw(&run_compact([enter, next, halt, linked.index(Function::Interpret)]));
+    } else {
+        code.raw(&run(lowered, first_part, [enter, next, halt], sled));
+    }
 
     let report = report(blocks, lowered, runtime_bytes, code.byte_len());
     let mut module = Module::new();
@@ -290,9 +393,13 @@ fn assemble(
     let mut report = report;
     if linked.needs_code_segment() {
         let mut data = DataSection::new();
-        data.passive(abi::backwards(blocks.code));
+        let segment = match lowered.compact {
+            true => compact::segment(blocks, options.fork),
+            false => abi::backwards(blocks.code),
+        };
+        report.data_bytes = segment.len();
+        data.passive(segment);
         module.section(&data);
-        report.data_bytes = blocks.code.len();
     }
     let provenance = Provenance {
         abi: abi::FRAME_ABI_VERSION,
@@ -363,15 +470,30 @@ fn run(lowered: &Lowered, first_part: u32, [enter, next, halt]: [u32; 3], sled: 
     bytes
 }
 
+/// The body of `run` in the compact form.
+fn run_compact([enter, next, halt, interpret]: [u32; 4]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // One group of locals: the gas.
+    [1_u32, 1].iter().for_each(|number| number.encode(&mut bytes));
+    ValType::I64.encode(&mut bytes);
+    let mut sink = Sink::new(&mut bytes);
+    sink.call(enter).local_set(0).loop_(BlockType::Empty);
+    sink.local_get(0).i64_const(0).i64_lt_s().if_(BlockType::Empty).call(halt).else_();
+    sink.local_get(0).call(interpret).end();
+    sink.call(next).local_set(0).br_if(0).end().end();
+    bytes
+}
+
 fn report(
     blocks: &Blocks<'_>,
     lowered: &Lowered,
     runtime_bytes: usize,
     code_bytes: usize,
 ) -> Report {
-    let Lowered { graph, ir, flow, parts, .. } = lowered;
+    let Lowered { graph, ir, flow, parts, compact, .. } = lowered;
     let mut report = Report {
         bytecode_bytes: blocks.code.len(),
+        compact: *compact,
         functions: parts.len(),
         code_bytes: code_bytes - runtime_bytes,
         runtime_bytes,
@@ -379,6 +501,11 @@ fn report(
         warnings: blocks.warnings.clone(),
         ..Report::default()
     };
+    if *compact {
+        report.blocks = blocks.blocks.len();
+        report.reads =
+            blocks.instructions.iter().fold(0, |all, there| all | reads_of(there.row.op));
+    }
     for node in &graph.nodes {
         match &node.jump {
             Some(Jump::Static(_)) => report.static_jumps += 1,

@@ -52,6 +52,9 @@ pub struct Report {
     pub bytecode_bytes: usize,
     /// Bytes of the module.
     pub wasm_bytes: usize,
+    /// Whether it is in the compact form: the module has the code itself, and a function that runs it an instruction at a
+    /// time, because what the code would be compiled to is out of proportion to it.
+    pub compact: bool,
     /// Wasm functions of the contract's own code.
     pub functions: usize,
     /// Bytes of the contract's own code in Wasm.

@@ -4,12 +4,24 @@
 
 mod harness;
 
-use evm_to_wasm::{COMPILER_VERSION, Fork, Options, Provenance, SECTION, abi, compile};
+use evm_to_wasm::{
+    COMPILER_VERSION, Compiled, Fork, Options, Provenance, SECTION, abi, compile, compile_compact,
+};
 use wasmparser::{Operator, Parser, Payload, Validator, WasmFeatures};
 
 /// Limits of a host for private modules (`docs/hostile.md`).
 fn check(name: &str, code: &[u8]) -> usize {
-    let compiled = compile(code, &Options::default());
+    check_compiled(name, code, &compile(code, &Options::default()))
+}
+
+/// What `docs/evm/compiler.md` claims: bytes of Wasm for each byte of code, and beside.
+const WASM_PER_BYTE: usize = 34;
+const WASM_BESIDE: usize = 64 * 1024;
+
+fn check_compiled(name: &str, code: &[u8], compiled: &Compiled) -> usize {
+    let size_max = WASM_PER_BYTE * code.len() + WASM_BESIDE;
+    let size = compiled.wasm.len();
+    assert!(size <= size_max, "{name}: {size} bytes of {}, {:?}", code.len(), compiled.report);
     let features = WasmFeatures::default() | WasmFeatures::WIDE_ARITHMETIC;
     if let Err(error) = Validator::new_with_features(features).validate_all(&compiled.wasm) {
         panic!("{name}: {error}");
@@ -41,6 +53,117 @@ fn check(name: &str, code: &[u8]) -> usize {
     }
     assert!(blocks_in_all <= 50_000, "{name}: {blocks_in_all} blocks");
     compiled.wasm.len()
+}
+
+/// Instructions that stand for the others of their kind, and every one that writes much.
+const LETTERS: &[&[u8]] = &[
+    &[0x5b],
+    &[0x56],
+    &[0x57],
+    &[0x5f],
+    &[0x36],
+    &[0x5a],
+    &[0x58],
+    &[0x80],
+    &[0x84],
+    &[0x8f],
+    &[0x90],
+    &[0x93],
+    &[0x9f],
+    &[0xa0],
+    &[0xa1],
+    &[0xa2],
+    &[0xa3],
+    &[0xa4],
+    &[0xf0],
+    &[0xf1],
+    &[0xf2],
+    &[0xf4],
+    &[0xf5],
+    &[0xfa],
+    &[0x01],
+    &[0x02],
+    &[0x04],
+    &[0x09],
+    &[0x0a],
+    &[0x0b],
+    &[0x10],
+    &[0x1a],
+    &[0x1b],
+    &[0x1d],
+    &[0x20],
+    &[0x31],
+    &[0x35],
+    &[0x37],
+    &[0x3c],
+    &[0x51],
+    &[0x52],
+    &[0x53],
+    &[0x54],
+    &[0x55],
+    &[0x5d],
+    &[0x5e],
+    &[0x50],
+    &[0xf3],
+    &[0x60, 0x00],
+    &[0x61, 0x00, 0x01],
+    &[0x7f],
+    &[0x0c],
+];
+
+/// One to four instructions over and over, with a JUMPDEST before them or not, short and long: the bound is one of the
+/// compiler, not of families. COTENANT_SHAPES asks for more of them.
+#[test]
+fn whatever_repeats_is_in_proportion() {
+    use rand::{Rng, SeedableRng};
+    let seed = std::env::var("COTENANT_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(7);
+    let count = std::env::var("COTENANT_SHAPES").ok().and_then(|s| s.parse().ok()).unwrap_or(60);
+    println!("COTENANT_SEED={seed}");
+    let mut random = rand::rngs::StdRng::seed_from_u64(seed);
+    let mut patterns: Vec<(Vec<u8>, Vec<u8>)> = vec![
+        (vec![0x36, 0x56], [&[0x5b][..], &[0xa4; 20]].concat()),
+        (vec![], vec![0x5b, 0xa4, 0x91, 0x57]),
+    ];
+    for letter in LETTERS {
+        patterns.push((vec![0x36, 0x56], [&[0x5b][..], &letter.repeat(20)].concat()));
+    }
+    for _ in 0..count {
+        let mut pattern = Vec::new();
+        for _ in 0..random.random_range(1..5) {
+            if random.random_bool(0.4) {
+                pattern.push(0x5b);
+            }
+            let letter = LETTERS[random.random_range(0..LETTERS.len())];
+            pattern.extend(letter.repeat(random.random_range(1..4)));
+        }
+        let start = if random.random() { vec![0x36, 0x56] } else { vec![] };
+        patterns.push((start, pattern));
+    }
+    let mut compact = 0;
+    for (place, (start, pattern)) in patterns.iter().enumerate() {
+        let sizes = if place < 2 { &[516, 24_576, 49_152][..] } else { &[500, 12_288] };
+        for size in sizes {
+            let code: Vec<u8> =
+                start.iter().chain(pattern.iter().cycle()).copied().take(*size).collect();
+            let name = format!("{} and {} over and over", hex::encode(start), hex::encode(pattern));
+            let compiled = compile(&code, &Options::default());
+            compact += u32::from(compiled.report.compact);
+            check_compiled(&name, &code, &compiled);
+        }
+    }
+    println!("{} patterns, {compact} in the compact form", patterns.len());
+    assert!(compact > 0);
+}
+
+#[test]
+fn the_compact_form_is_the_code_and_a_constant() {
+    for size in [0, 1, 7, 8, 9, 24_576, 49_152, 60_000] {
+        let code = repeated(&[0x5b, 0x7f, 0xa4], size);
+        let compiled = compile_compact(&code, &Options::default());
+        check_compiled("compact", &code, &compiled);
+        let beside = compiled.wasm.len() - size - size.div_ceil(8);
+        assert!(beside < 40_000, "{beside}");
+    }
 }
 
 fn repeated(pattern: &[u8], size: usize) -> Vec<u8> {

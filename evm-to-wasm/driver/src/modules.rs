@@ -47,6 +47,8 @@ pub struct ModuleOptions {
     /// Compiles nothing: revm's interpreter speaks the frame ABI in the place of each module, which tests the
     /// parent alone. Such frames count as interpreted.
     pub reference: bool,
+    /// Compiles into the compact form, whatever the code ([`evm_to_wasm::compile_compact`]).
+    pub compact: bool,
     /// Modules kept; when there are more, all are dropped before the next transaction.
     pub modules_max: usize,
 }
@@ -59,6 +61,7 @@ impl ModuleOptions {
             engine,
             keccak: Keccak::Host,
             reference: false,
+            compact: false,
             modules_max: 2_048,
         }
     }
@@ -233,7 +236,10 @@ impl Modules {
     ) -> Result<CompiledModule, ModuleError> {
         let options = Options { fork, keccak: self.options.keccak };
         let start = Instant::now();
-        let compiled = evm_to_wasm::compile(code, &options);
+        let compiled = match self.options.compact {
+            true => evm_to_wasm::compile_compact(code, &options),
+            false => evm_to_wasm::compile(code, &options),
+        };
         let compile_nanos = nanos(start);
         let module = self.load(kept, code_hash, &compiled.wasm, compiled.report)?;
         Ok(CompiledModule { compile_nanos, ..module })

@@ -42,9 +42,7 @@ impl Emitter<'_> {
         self.sink().loop_(BlockType::Empty);
         self.open(Label::Dispatcher);
         self.check_gas();
-        for step in script {
-            self.step(whole, *step);
-        }
+        self.steps(whole, script);
         self.sink().unreachable();
         self.close();
         self.sink().unreachable();
@@ -71,9 +69,7 @@ impl Emitter<'_> {
             self.sink().block(BlockType::Empty);
             self.open(label);
         }
-        for step in script {
-            self.step(whole, *step);
-        }
+        self.steps(whole, script);
         self.sink().unreachable();
         self.close();
         self.long(ENDED);
@@ -92,6 +88,16 @@ impl Emitter<'_> {
         }
         self.get(GAS);
         self.sink().end();
+    }
+
+    /// Writes the steps, as long as there is room; a body that has none left is thrown away.
+    fn steps(&mut self, whole: &Whole<'_>, script: &[Step]) {
+        for step in script {
+            if self.bytes.len() > self.bytes_left {
+                return;
+            }
+            self.step(whole, *step);
+        }
     }
 
     /// Leaves when the frame has ended.

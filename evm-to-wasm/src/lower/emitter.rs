@@ -103,6 +103,10 @@ pub struct Emitter<'a> {
     pub wide_accesses: usize,
     /// How many of them are inline.
     pub wide_accesses_inline: usize,
+    /// Bytes of operators after which the rest is left out.
+    pub bytes_left: usize,
+    /// Blocks, loops and `if`s so far.
+    pub blocks: usize,
 }
 
 impl<'a> Emitter<'a> {
@@ -131,6 +135,8 @@ impl<'a> Emitter<'a> {
             settled: Vec::new(),
             wide_accesses: 0,
             wide_accesses_inline: 0,
+            bytes_left: usize::MAX,
+            blocks: 0,
         }
     }
 
@@ -206,6 +212,7 @@ impl<'a> Emitter<'a> {
     /// Opens a block, loop or `if`, whose operator is written already.
     pub fn open(&mut self, label: Label) {
         self.labels.push(label);
+        self.blocks += 1;
         if let Some(key) = label.key() {
             if key >= self.open_at.len() {
                 self.open_at.resize(key + 1, 0);

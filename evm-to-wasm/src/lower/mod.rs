@@ -33,6 +33,8 @@ pub struct PartBody {
     pub signature: (Vec<ValType>, Vec<ValType>),
     /// Routines that it calls, by their parts.
     pub callees: BTreeSet<u32>,
+    /// Blocks, loops and `if`s in it.
+    pub blocks: usize,
     locals: Vec<ValType>,
     bytes: Vec<u8>,
     calls: Vec<(usize, Callee)>,
@@ -73,13 +75,15 @@ impl PartBody {
 const WIDE_ACCESSES_INLINE: usize = 64;
 
 /// Bodies of all parts, and the runtime functions that they need. `ids` has the id of each dispatched node;
-/// ids go up with parts. The first body of more than `bytes_max` is the last one.
+/// ids go up with parts. The first body of more than `bytes_max` is the last one, and so is the one with which all
+/// have more than `bytes_left`; that one is not whole.
 pub fn lower(
     graph: &Graph,
     flow: &Flow,
     ir: &Ir,
     ids: &[u32],
     bytes_max: usize,
+    mut bytes_left: usize,
     needed: &mut BTreeSet<Function>,
 ) -> Vec<PartBody> {
     let uses = Uses::count(ir, graph, flow);
@@ -109,6 +113,7 @@ pub fn lower(
         dispatched.sort_by_key(|node| ids[*node as usize]);
         let whole = Whole { graph, flow, ids, part, dispatched };
         let mut emitter = Emitter::new(ir, &mut all, needed, &uses, stack, flow.first_routine);
+        emitter.bytes_left = bytes_left;
         emitter.wide_accesses_inline = WIDE_ACCESSES_INLINE + items[part as usize] / 8;
         let signature = match routine {
             None => {
@@ -128,7 +133,7 @@ pub fn lower(
                 (takes.collect(), gives.chain(gas).collect())
             }
         };
-        let (bytes, calls) = (emitter.bytes, emitter.calls);
+        let (bytes, calls, blocks) = (emitter.bytes, emitter.calls, emitter.blocks);
         let callees = calls
             .iter()
             .filter_map(|(_, callee)| match callee {
@@ -139,10 +144,13 @@ pub fn lower(
         let mut locals = core::mem::take(&mut all.locals);
         // Parameters come first.
         locals.drain(..signature.0.len() - first as usize);
-        out.push(PartBody { signature, callees, locals, bytes, calls });
-        if out.last().is_some_and(|part| part.size() > bytes_max) {
+        let body = PartBody { signature, callees, blocks, locals, bytes, calls };
+        let size = body.size();
+        out.push(body);
+        if size > bytes_max || size > bytes_left {
             break;
         }
+        bytes_left -= size;
     }
     out
 }

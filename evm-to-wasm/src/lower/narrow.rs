@@ -117,7 +117,7 @@ impl Emitter<'_> {
                 self.sink().i64_extend_i32_u();
             }
             (Op::Gaslimit | Op::Chainid, _) => {
-                let at = layout::INPUT_AT + Self::field(op).map_or(0, |(offset, _)| offset);
+                let at = layout::INPUT_AT + layout::frame_field(op).map_or(0, |(offset, _)| offset);
                 self.int(0);
                 self.sink().i64_load(wasm_encoder::MemArg {
                     offset: u64::from(at),

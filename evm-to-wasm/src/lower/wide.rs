@@ -5,7 +5,6 @@
 
 use super::emitter::Emitter;
 use super::narrow::power_of_two;
-use crate::abi::offset;
 use crate::ir::V;
 use crate::opcode::Op;
 use crate::runtime::{Function, layout};
@@ -82,7 +81,7 @@ impl Emitter<'_> {
 
     /// Pushes the four limbs of a pure result that a runtime function or the frame input gives.
     pub fn wide_on_stack(&mut self, op: Op, _value: V, operands: &[V]) {
-        if let Some((offset, limbs)) = Self::field(op) {
+        if let Some((offset, limbs)) = layout::frame_field(op) {
             for place in 0..4 {
                 if place < limbs {
                     self.int(0);
@@ -116,27 +115,6 @@ impl Emitter<'_> {
             self.word(*operand);
         }
         self.call(function);
-    }
-
-    /// Where in the frame input an instruction finds its value, and how many limbs it has there.
-    pub fn field(op: Op) -> Option<(u32, usize)> {
-        let (at, limbs) = match op {
-            Op::Address => (offset::ADDRESS, 3),
-            Op::Caller => (offset::CALLER, 3),
-            Op::Callvalue => (offset::VALUE, 4),
-            Op::Origin => (offset::TRANSACTION_ORIGIN, 3),
-            Op::Gasprice => (offset::TRANSACTION_GAS_PRICE, 4),
-            Op::Coinbase => (offset::BLOCK_COINBASE, 3),
-            Op::Timestamp => (offset::BLOCK_TIMESTAMP, 4),
-            Op::Number => (offset::BLOCK_NUMBER, 4),
-            Op::Prevrandao => (offset::BLOCK_PREVRANDAO, 4),
-            Op::Gaslimit => (offset::BLOCK_GAS_LIMIT, 1),
-            Op::Chainid => (offset::BLOCK_CHAIN_ID, 1),
-            Op::Basefee => (offset::BLOCK_BASE_FEE, 4),
-            Op::Blobbasefee => (offset::BLOCK_BLOB_BASE_FEE, 4),
-            _ => return None,
-        };
-        Some((at as u32, limbs))
     }
 
     fn add(&mut self, a: V, b: V, to: &[u32]) {

@@ -5,6 +5,9 @@
 use crate::abi::MEMORY_MAX;
 use wasm_encoder::{ConstExpr, GlobalSection, GlobalType, ValType};
 
+use crate::abi::offset;
+use crate::opcode::Op;
+
 /// Bytes of a Wasm page.
 pub const PAGE: u32 = 65_536;
 /// Pages a module starts with.
@@ -12,6 +15,8 @@ pub const INITIAL_PAGES: u64 = 1;
 /// Pages a module may grow to: NEAR's limit, and with it the largest memory of a frame.
 pub const MAXIMUM_PAGES: u64 = 2_048;
 
+/// Where the code is that a module in the compact form runs: its address, 0 as long as it is not there.
+pub(super) const OWN_CODE_AT: u32 = 0x00f0;
 /// What is known of the modulus of MULMOD.
 pub(super) const MODULUS_AT: u32 = 0x0100;
 /// Requests that have no better place.
@@ -202,6 +207,27 @@ pub fn declare_globals(section: &mut GlobalSection) {
         let (val_type, initial) = global.declaration();
         section.global(GlobalType { val_type, mutable: true, shared: false }, &initial);
     }
+}
+
+/// Where in the frame input an instruction finds its value, and how many limbs it has there.
+pub(crate) fn frame_field(op: Op) -> Option<(u32, usize)> {
+    let (at, limbs) = match op {
+        Op::Address => (offset::ADDRESS, 3),
+        Op::Caller => (offset::CALLER, 3),
+        Op::Callvalue => (offset::VALUE, 4),
+        Op::Origin => (offset::TRANSACTION_ORIGIN, 3),
+        Op::Gasprice => (offset::TRANSACTION_GAS_PRICE, 4),
+        Op::Coinbase => (offset::BLOCK_COINBASE, 3),
+        Op::Timestamp => (offset::BLOCK_TIMESTAMP, 4),
+        Op::Number => (offset::BLOCK_NUMBER, 4),
+        Op::Prevrandao => (offset::BLOCK_PREVRANDAO, 4),
+        Op::Gaslimit => (offset::BLOCK_GAS_LIMIT, 1),
+        Op::Chainid => (offset::BLOCK_CHAIN_ID, 1),
+        Op::Basefee => (offset::BLOCK_BASE_FEE, 4),
+        Op::Blobbasefee => (offset::BLOCK_BLOB_BASE_FEE, 4),
+        _ => return None,
+    };
+    Some((at as u32, limbs))
 }
 
 const _: () = assert!(WINDOW < INPUT_AT);

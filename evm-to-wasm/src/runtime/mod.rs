@@ -11,6 +11,7 @@ mod arithmetic;
 mod cache;
 mod calls;
 mod code;
+pub(crate) mod compact;
 mod copies;
 mod division;
 mod effects;

@@ -2,8 +2,8 @@
 
 use super::code::Code;
 use super::{
-    Import, Setup, Signature, accounts, arithmetic, cache, calls, copies, division, effects, frame,
-    keccak, memory, modular, shifts, storage,
+    Import, Setup, Signature, accounts, arithmetic, cache, calls, compact, copies, division,
+    effects, frame, keccak, memory, modular, shifts, storage,
 };
 
 /// One list, many readers: the enum and everything asked about its variants.
@@ -165,6 +165,13 @@ functions! {
     SelfDestruct("gw" -> "g") calls [Gather] imports [] in frame::self_destruct;
     /// Any exceptional halt.
     Halt("" -> "") calls [] imports [] in frame::halt;
+    /// Runs the code from its start with so much gas: the compact form.
+    Interpret("g" -> "") calls [
+        Mul Div Sdiv Mod Smod Addmod Mulmod Exp Shl Shr Sar SignExtend Byte Clz Mload Mstore Mstore8 Mcopy
+        CalldataLoad CalldataCopy CodeCopy ReturnDataCopy ExtCodeCopy Keccak Sload Sstore Tload Tstore Balance
+        SelfBalance ExtCodeSize ExtCodeHash BlockHash BlobHash Log Call Create ReturnDataSize Finish Stop
+        SelfDestruct Halt Allocate
+    ] imports [] in compact::interpret;
     // What follows is called by the above alone.
     /// Reciprocal of a normalized limb.
     Reciprocal("l" -> "l") calls [] imports [] in division::reciprocal;

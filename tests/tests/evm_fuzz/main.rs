@@ -61,6 +61,37 @@ fn random_programs_do_what_revm_does() {
     });
 }
 
+/// The form of code whose Wasm would be out of proportion to it.
+#[test]
+fn random_programs_in_the_compact_form_do_what_revm_does() {
+    let mut peer = Peer::compact();
+    fuzz_with(&mut peer, "random programs, compact", 0x5eed_6000_0000, 1_000, |random| {
+        let code = generate::program(random);
+        let other = generate::program(random);
+        let subject = Subject::new(code).other(other).calldata(generate::bytes(random, 96));
+        if random.random_bool(0.2) { subject.create() } else { subject }
+    });
+    assert_eq!(peer.tally().interpreted_frames, 0, "interpreted: {:?}", peer.refused());
+}
+
+#[test]
+fn mutated_contracts_in_the_compact_form_do_what_revm_does() {
+    let contracts = generate::contracts();
+    if contracts.is_empty() {
+        return;
+    }
+    for (code, _) in &contracts {
+        let report = evm_to_wasm::compile(code, &evm_to_wasm::Options::default()).report;
+        assert!(!report.compact, "a contract of {} bytes is in the compact form", code.len());
+    }
+    let mut peer = Peer::compact();
+    fuzz_with(&mut peer, "mutated contracts, compact", 0x5eed_7000_0000, 100, |random| {
+        let (code, calldata) = &contracts[random.random_range(0..contracts.len())];
+        let code = generate::mutated(code, random);
+        Subject::new(code).calldata(calldata.clone()).gas_max(600_000)
+    });
+}
+
 /// What fails here is the parent's fault, what fails above alone is the compiler's.
 #[test]
 fn random_programs_test_the_parent_alone() {
@@ -126,4 +157,20 @@ fn edge_values_do_what_revm_does() {
     }
     println!("edge values: {pairs} pairs, {}", peer.tally());
     assert_eq!(peer.tally().interpreted_frames, 0);
+}
+
+/// A frame that calls the precompile 3 and halts: revm keeps that touch of an account which exists and is empty, which no
+/// network has since EIP-161. Compiled code halts before the call (`docs/spec/evm.md`, section 2).
+#[test]
+fn a_halt_before_a_call_of_ripemd_shows_where_its_account_is_empty_alone() {
+    // CALL of 3 with nothing, POP, POP of an empty stack.
+    let code = vec![0x5f, 0x5f, 0x5f, 0x5f, 0x5f, 0x60, 3, 0x61, 0xff, 0xff, 0xf1, 0x50, 0x50];
+    let peer = Peer::new(false);
+    assert_eq!(peer.state_differences(&code, None), Vec::<String>::new());
+    let differences = peer.state_differences(&code, Some(3));
+    assert!(!differences.is_empty(), "equal by now: say so in the docs");
+    let account = "0x0000000000000000000000000000000000000003";
+    for difference in differences {
+        assert!(difference.contains(account), "{difference}");
+    }
 }

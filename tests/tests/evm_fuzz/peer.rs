@@ -1,6 +1,7 @@
 //! One contract in a small world, compiled and interpreted.
 
 use cotenant_host::engine::EngineKind;
+use evm_driver::compare::state_differences;
 use evm_driver::{ModuleOptions, Modules, World};
 use rand::Rng;
 use rand::rngs::StdRng;
@@ -91,8 +92,16 @@ fn address(last: u8) -> Address {
 impl Peer {
     /// Compares compiled contracts, or with `reference` the parent alone (`ModuleOptions`).
     pub fn new(reference: bool) -> Self {
-        let options =
-            ModuleOptions { modules_max: 512, reference, ..ModuleOptions::new(EngineKind::Wasmi) };
+        Self::with(ModuleOptions { reference, ..ModuleOptions::new(EngineKind::Wasmi) })
+    }
+
+    /// Compares contracts in the compact form.
+    pub fn compact() -> Self {
+        Self::with(ModuleOptions { compact: true, ..ModuleOptions::new(EngineKind::Wasmi) })
+    }
+
+    fn with(options: ModuleOptions) -> Self {
+        let options = ModuleOptions { modules_max: 512, ..options };
         Self { modules: Modules::new(options).unwrap(), tally: Tally::default() }
     }
 
@@ -102,6 +111,25 @@ impl Peer {
 
     pub fn refused(&self) -> Vec<String> {
         self.modules.errors()
+    }
+
+    /// How the states after a call of `code` differ, with an account that is there and empty.
+    pub fn state_differences(&self, code: &[u8], empty: Option<u8>) -> Vec<String> {
+        let mut world = World::new(SpecId::CANCUN);
+        world.insert(address(CALLER), U256::from(10).pow(U256::from(24)), 0, Bytes::new());
+        world.insert(address(CONTRACT), U256::ZERO, 1, code.to_vec().into());
+        if let Some(empty) = empty {
+            world.insert(address(empty), U256::ZERO, 0, Bytes::new());
+        }
+        let transaction = TxEnv {
+            caller: address(CALLER),
+            gas_limit: 200_000,
+            kind: TxKind::Call(address(CONTRACT)),
+            ..TxEnv::default()
+        };
+        let (_, ours) = world.commit(&transaction, Some(&self.modules));
+        let (_, theirs) = world.commit(&transaction, None);
+        state_differences(&ours, &theirs)
     }
 
     /// Runs a subject with much gas, then at a few random limits below what that took.

@@ -182,7 +182,7 @@ fn engine(text: &str) -> Result<EngineKind, String> {
 
 const COMPILE_JSON: &str = "\
 Every byte string is EVM code: what the fork does not define compiles to an exceptional halt, and is warned of.
---json: {\"fork\",\"keccak\",\"out\":null|FILE,\"bytecode_bytes\",\"wasm_bytes\",\"functions\",\"code_bytes\",
+--json: {\"fork\",\"keccak\",\"out\":null|FILE,\"bytecode_bytes\",\"compact\",\"wasm_bytes\",\"functions\",\"code_bytes\",
   \"runtime_bytes\",\"data_bytes\",\"blocks\",\"sections\",\"static_jumps\",\"dynamic_jumps\",\"unresolved_jumps\",\"values\",
   \"narrow_values\",\"compile_nanos\",\"warnings\":[{\"at\",\"opcode\",\"message\"}],\"text\":null|TEXT}
 `text` is the intermediate form or the module, if --emit asks for it. All of `bytes` are bytes.";

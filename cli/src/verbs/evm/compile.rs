@@ -21,6 +21,7 @@ struct CompileReport {
     keccak: &'static str,
     out: Option<String>,
     bytecode_bytes: usize,
+    compact: bool,
     wasm_bytes: usize,
     functions: usize,
     code_bytes: usize,
@@ -110,6 +111,7 @@ fn report(
         },
         out: out.map(|path| path.display().to_string()),
         bytecode_bytes: report.bytecode_bytes,
+        compact: report.compact,
         wasm_bytes: report.wasm_bytes,
         functions: report.functions,
         code_bytes: report.code_bytes,
@@ -144,6 +146,7 @@ fn rows(report: &CompileReport) -> String {
         values => format!("{:.1} %", 100.0 * report.narrow_values as f64 / values as f64),
     };
     let of_code = match report.bytecode_bytes {
+        _ if report.compact => "none: it is in the compact form".to_owned(),
         0 => report.code_bytes.to_string(),
         bytes => {
             let times = report.code_bytes as f64 / bytes as f64;

@@ -103,6 +103,18 @@ pub const FAMILIES: &[Family] = &[
         name: "logs",
         make: |n| repeated(&[PUSH0, PUSH0, PUSH0, PUSH0, PUSH0, PUSH0, 0xa4], n),
     },
+    Family {
+        name: "jumpdest, twenty logs",
+        make: |n| {
+            let mut pattern = [0xa4; 21];
+            pattern[0] = JUMPDEST;
+            after(&[CALLDATASIZE, JUMP], &pattern, n)
+        },
+    },
+    Family {
+        name: "jumpdest, log, swap, jumpi",
+        make: |n| repeated(&[JUMPDEST, 0xa4, SWAP1 + 1, JUMPI], n),
+    },
     Family { name: "mcopy", make: |n| repeated(&[CALLDATASIZE, DUP1, DUP1, 0x5e], n) },
     Family { name: "long constants", make: constants },
     Family {
