@@ -82,7 +82,7 @@ fn the_account_compiles_what_its_state_has() {
     let hash = keccak(&code);
     let rig = Rig::permissionless();
     rig.set_account(A, &code, &[]);
-    let outcome = rig.call_as(ALICE, "compile", args(&hash), crate::rig::NEAR_GAS);
+    let outcome = rig.call_with_deposit(ALICE, "compile", args(&hash), 10_u128.pow(24));
     assert_eq!(crate::rig::value(&outcome).unwrap(), [1]);
     let promotion: Option<Promotion> = rig.view("promoted", &hash);
     let promotion = promotion.unwrap();
