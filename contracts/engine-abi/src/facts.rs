@@ -73,7 +73,6 @@ pub fn asks_in_loops(code: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::asks_in_loops;
-    use alloc::vec;
     use alloc::vec::Vec;
 
     /// A loop of `turns` whose body is this.
@@ -100,6 +99,6 @@ mod tests {
         // Not a jump but the bytes of a constant, and a constant that ends with the code.
         assert!(!asks_in_loops(&[0x5b, 0xf1, 0x61, 0x60, 0x57]));
         assert!(!asks_in_loops(&[0x7f, 0x57]));
-        assert!(!asks_in_loops(&vec![0x57; 10]));
+        assert!(!asks_in_loops(&[0x57; 10]));
     }
 }
