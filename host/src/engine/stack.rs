@@ -130,10 +130,8 @@ impl Bounds {
         if self.base.get() == 0 || open >= first {
             return;
         }
-        // SAFETY: the range is part of a stack that nobody runs on, below what its base still needs.
-        unsafe { libc::madvise(open as *mut libc::c_void, first - open, libc::MADV_DONTNEED) };
         // What stays open is found protected or is opened again: only the count depends on it.
-        protect(open, first, libc::PROT_NONE);
+        close_range(open, first);
         OPENED.set(OPENED.get().saturating_sub(first - open));
         self.open.set(first);
     }
@@ -154,7 +152,7 @@ impl Bounds {
         // SAFETY: the lowest word of what is open at first; the frames of the caller are far above.
         unsafe {
             if first.read_volatile() != mark {
-                protect(self.limit.get(), self.first(), libc::PROT_NONE);
+                close_range(self.limit.get(), self.first());
                 first.write_volatile(mark);
             }
         }
@@ -168,6 +166,18 @@ static PROTECTED: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one("
 /// Whether more is open than may be: nothing new begins then.
 pub(super) fn is_exhausted() -> bool {
     OPENED.get() > OPENED_MAX
+}
+
+/// Takes away part of a stack, and its pages: it is mapped anew, without any rights. What `mprotect` closes stays a
+/// mapping of its own beside the guard page, as the kernel keeps it accounted for; this one becomes one with it.
+fn close_range(from: usize, to: usize) -> bool {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
+    // SAFETY: the range is part of a stack of ours that is not in use, and stays part of its reservation.
+    from >= to
+        || unsafe {
+            let start = from as *mut libc::c_void;
+            libc::mmap(start, to - from, libc::PROT_NONE, flags, -1, 0) == start
+        }
 }
 
 /// Changes the protection of part of a stack. Async-signal-safe.
@@ -206,7 +216,7 @@ impl FiberStack {
         bounds.base.set(stack.base().get());
         bounds.limit.set(stack.base().get() - FIBER_STACK_BYTES);
         bounds.open.set(bounds.first());
-        if !protect(bounds.limit.get(), bounds.first(), libc::PROT_NONE) {
+        if !close_range(bounds.limit.get(), bounds.first()) {
             return Err(std::io::Error::last_os_error());
         }
         Ok(Self { stack, bounds: Rc::new(bounds) })
