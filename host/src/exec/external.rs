@@ -78,13 +78,18 @@ impl FrameExternal {
         HostError::MemoryAccessViolation.into()
     }
 
-    fn spend(&self, deposit: u128) {
+    /// Takes what an action carries out of the ledger. What is not covered is noted with the root, for most of
+    /// NEAR's functions cannot be told of it.
+    fn spend(&self, action: &Action) {
+        let deposit = action.deposit();
         if deposit == 0 {
             return;
         }
         let mut tree = self.root.tree.borrow_mut();
-        // NEAR lets a contract without balance attach one yoctoNEAR.
-        if deposit == 1 && tree.ledger().balance == 0 && self.root.schedule.vm.one_yocto_on_promise
+        // NEAR lets a contract without balance attach one yoctoNEAR to a function call.
+        if matches!(action, Action::FunctionCall { deposit: 1, .. })
+            && tree.ledger().balance == 0
+            && self.root.schedule.vm.one_yocto_on_promise
         {
             return;
         }
@@ -114,7 +119,7 @@ impl FrameExternal {
     }
 
     fn append(&mut self, receipt: ReceiptIndex, action: Action) {
-        self.spend(action.deposit());
+        self.spend(&action);
         if let Some(receipt) =
             self.root.tree.borrow_mut().receipts_mut(self.frame).get_mut(receipt as usize)
         {

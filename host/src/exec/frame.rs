@@ -10,11 +10,13 @@ use super::root::{Mailbox, Root, pages_within};
 use crate::deploy::Code;
 use crate::engine::{Calls, Exit, Growth, Guest, PAGE_BYTES, Unwind};
 use crate::fiber::{Signal, Suspender};
-use cotenant_submodules::calls::{FrameId, GasReport, GasSplit, HostUse, LedgerChange};
+use cotenant_submodules::calls::{
+    FrameId, GasReport, GasSplit, HostUse, LedgerChange, LedgerError,
+};
 use cotenant_submodules::table::{Group, HostFunctionId, InView, Provider};
 use cotenant_submodules::{SyncExecutionError, Visibility};
 use near_parameters::vm::LimitConfig;
-use near_vm_runner::logic::errors::MethodResolveError;
+use near_vm_runner::logic::errors::{FunctionCallError, MethodResolveError};
 use near_vm_runner::logic::types::ReturnData;
 use near_vm_runner::logic::{HostCtx, HostError, host};
 use std::cell::RefCell;
@@ -569,6 +571,10 @@ impl<'y, 'c> Frame<'y, 'c> {
             None
         };
         self.charge_logs(row.group)?;
+        // NEAR deducts a deposit before it appends the action, and checks the other limits last.
+        if overdrawn == Some(LedgerError::BalanceExceeded) {
+            return Err(LedgerError::BalanceExceeded.into());
+        }
         let value = result?;
         if let Some(error) = overdrawn {
             return Err(error.into());
@@ -653,7 +659,17 @@ impl<'y, 'c> Frame<'y, 'c> {
             let message = "a live callee runs in this namespace; it would lose what is written now";
             return Err(Failure::Rule("NamespaceBusy", message.to_owned()));
         }
-        let value = value.map_err(|error| self.near_failure(error))?;
+        let value =
+            value.map_err(|error| self.near_failure(error)).map_err(|failure| match failure {
+                // NEAR deducts the amount before it looks at the key.
+                Failure::Near(FunctionCallError::HostError(HostError::InvalidPublicKey))
+                    if id == HostFunctionId::PromiseBatchActionTransferToGasKey
+                        && self.exceeds_balance(memory, args[3]) =>
+                {
+                    HostError::BalanceExceeded.into()
+                }
+                failure => failure,
+            })?;
         if let Some(before) = usage {
             let storage = self.storage_usage().wrapping_sub(before) as i64;
             let change = LedgerChange { storage, ..LedgerChange::default() };
@@ -668,6 +684,13 @@ impl<'y, 'c> Frame<'y, 'c> {
         self.answer_from_ledger(id, args, memory, value)
     }
 
+    /// Whether an amount of 16 bytes in memory is more than the account has.
+    fn exceeds_balance(&self, memory: &[u8], pointer: u64) -> bool {
+        let amount = range(memory, 16, pointer).ok().and_then(|bytes| bytes.try_into().ok());
+        amount.map(u128::from_le_bytes) > Some(self.root.tree.borrow().ledger().balance)
+    }
+
+    /// Storage usage as NEAR's own counter has it: only its changes mean something (`root::NEAR_STORAGE_USAGE`).
     fn storage_usage(&mut self) -> u64 {
         host::storage_usage(&mut self.ctx, &mut []).unwrap_or(0)
     }

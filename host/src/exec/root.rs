@@ -25,6 +25,13 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+/// The balance, in yoctoNEAR, and the bytes of storage that each frame's copy of NEAR's state begins with. NEAR's
+/// functions count in them, a frame at a time, and cannot be told what a callee did; so nothing is ever decided or
+/// answered by them. The ledger of the root call is, and these are so far from both ends that no frame's own
+/// changes reach one: NEAR's arithmetic cannot fail, whatever the frames beside it did.
+const NEAR_BALANCE: u128 = u128::MAX;
+const NEAR_STORAGE_USAGE: u64 = 1 << 62;
+
 /// What our own deploy functions want of the action that NEAR's deploy function is about to append.
 pub(super) type Tag = Box<dyn FnOnce(Vec<u8>) -> Action>;
 
@@ -80,7 +87,7 @@ pub(super) struct Root {
     pub(super) tree: RefCell<CallTree<PendingReceipt>>,
     /// The modules that were asked for: a call sees those of its start.
     codes: RefCell<BTreeMap<Namespace, Arc<Code>>>,
-    /// Contexts of private callees that have ended. They differ in three numbers.
+    /// Contexts of private callees that have ended. They differ in their gas.
     contexts: RefCell<Vec<VMContext>>,
     /// Opened and suspended callees, by the index of their frame; a boxed one moves as a pointer.
     live: RefCell<Vec<Option<Box<Live>>>>,
@@ -318,10 +325,6 @@ impl Root {
     fn private_context(&self, frame: FrameId, gas: u64) -> VMContext {
         let spare = self.contexts.borrow_mut().pop();
         let mut context = spare.unwrap_or_else(|| self.vm_context(frame, &[], gas));
-        let tree = self.tree.borrow();
-        let ledger = tree.ledger();
-        context.account_balance = Balance::from_yoctonear(ledger.balance);
-        context.storage_usage = ledger.storage_usage;
         context.prepaid_gas = Gas::from_gas(gas);
         context
     }
@@ -331,7 +334,7 @@ impl Root {
         let tree = self.tree.borrow();
         let callee = tree.entered_by_sync_call(frame);
         let public = tree.visibility(frame) == Visibility::Public;
-        let ledger = tree.ledger();
+        let deposit = if callee { 0 } else { call.deposit };
         let nobody = || call.account.clone();
         VMContext {
             current_account_id: call.account.clone(),
@@ -348,15 +351,12 @@ impl Root {
             block_height: call.block_height,
             block_timestamp: call.block_timestamp,
             epoch_height: call.epoch_height,
-            account_balance: Balance::from_yoctonear(if callee {
-                ledger.balance
-            } else {
-                call.balance
-            }),
+            // Less the deposit, which NEAR adds.
+            account_balance: Balance::from_yoctonear(NEAR_BALANCE - deposit),
             account_locked_balance: Balance::from_yoctonear(call.locked_balance),
-            storage_usage: ledger.storage_usage,
+            storage_usage: NEAR_STORAGE_USAGE,
             account_contract: AccountContract::None,
-            attached_deposit: Balance::from_yoctonear(if callee { 0 } else { call.deposit }),
+            attached_deposit: Balance::from_yoctonear(deposit),
             prepaid_gas: Gas::from_gas(gas),
             random_seed: call.random_seed.to_vec(),
             // Views are told by the table, so that gas can always be read (see `Rules`).
