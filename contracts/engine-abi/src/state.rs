@@ -145,6 +145,38 @@ pub fn promoted(record: &[u8]) -> Option<(Promotion, Option<&[u8]>)> {
     Some((promotion, (!rest.is_empty()).then_some(rest)))
 }
 
+/// What a frame has to know of a [`Promotion`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Glance {
+    /// [`Promotion::abi`].
+    pub abi: u32,
+    /// [`Promotion::code_bytes`].
+    pub code_bytes: u32,
+    /// [`Promotion::asks_in_loops`].
+    pub asks_in_loops: bool,
+}
+
+/// That of the record of promoted code without the rest, which nobody needs who calls the contract; and where in the
+/// record the [`code`] begins, if it follows.
+#[must_use]
+pub fn glance(record: &[u8]) -> Option<(Glance, usize)> {
+    let number = |at: usize| {
+        let bytes: [u8; 4] = record.get(at..at.checked_add(4)?)?.try_into().ok()?;
+        Some(u32::from_le_bytes(bytes))
+    };
+    let has_facts = match record.first()? {
+        &PROMOTED_BEFORE => false,
+        &PROMOTED => true,
+        _ => return None,
+    };
+    // The name, the fork (one byte), then compiler, ABI, bytes of module and code, and one or two bytes.
+    let fork = 5_usize.checked_add(number(1)? as usize)?;
+    let (abi, code_bytes) = (number(fork.checked_add(5)?)?, number(fork + 13)?);
+    let end = fork + 18 + usize::from(has_facts);
+    let asks_in_loops = has_facts && *record.get(end - 1)? != 0;
+    (record.len() >= end).then_some((Glance { abi, code_bytes, asks_in_loops }, end))
+}
+
 /// Key of an account.
 #[must_use]
 pub fn account_key(address: &Address) -> [u8; 21] {
@@ -252,5 +284,46 @@ pub mod code {
     pub fn original(record: &[u8]) -> Option<&[u8]> {
         let (code_bytes, _) = lengths(record)?;
         record.get(HEAD_BYTES..HEAD_BYTES + code_bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    #[test]
+    fn a_glance_sees_what_the_whole_record_says() {
+        for (asks_in_loops, code) in [(false, vec![]), (true, vec![1, 2, 3])] {
+            let before = PromotionBefore {
+                namespace: namespace_before(&[7; 32]),
+                fork: Fork::Prague,
+                compiler: 3,
+                abi: 2,
+                wasm_bytes: 900,
+                code_bytes: 77,
+                compiled_here: true,
+            };
+            let now = Promotion {
+                namespace: namespace(&[7; 32]),
+                abi: 9,
+                asks_in_loops,
+                ..before.clone().into()
+            };
+            for (tag, promotion) in
+                [(PROMOTED_BEFORE, borsh::to_vec(&before)), (PROMOTED, borsh::to_vec(&now))]
+            {
+                let head = [vec![tag], promotion.expect("it fits")].concat();
+                let record = [head.clone(), code.clone()].concat();
+                let (whole, rest) = promoted(&record).expect("a record");
+                let (seen, end) = glance(&record).expect("a record");
+                assert_eq!((seen.abi, seen.code_bytes), (whole.abi, whole.code_bytes));
+                assert_eq!(seen.asks_in_loops, whole.asks_in_loops);
+                assert_eq!((end, &record[end..]), (head.len(), rest.unwrap_or_default()));
+                for length in 0..head.len() {
+                    assert_eq!(glance(&record[..length]), None, "{length}");
+                }
+            }
+        }
     }
 }

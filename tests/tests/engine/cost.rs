@@ -200,10 +200,17 @@ fn real_transactions_are_no_dearer_and_run_compiled() {
                 input: transaction.data.to_vec(),
                 gas_limit,
             };
-            let [(old, interpreted), (new, compiled)] = [&rigs[0], &rigs[1]].map(|rig| {
-                let (bytes, burnt) = rig.view_burnt("evm_view", &view);
-                (burnt, borsh::from_slice::<TransactionResult>(&bytes).unwrap())
+            // Other tests make blocks meanwhile, and these contracts look at the time.
+            let mut pairs = (0..50).map(|_| {
+                [&rigs[0], &rigs[1]].map(|rig| {
+                    let (bytes, burnt) = rig.view_burnt("evm_view", &view);
+                    (burnt, borsh::from_slice::<TransactionResult>(&bytes).unwrap())
+                })
             });
+            let same = |[one, other]: &[(u64, TransactionResult); 2]| one.1.logs == other.1.logs;
+            let Some([(old, interpreted), (new, compiled)]) = pairs.find(same) else {
+                panic!("{name} at {gas_limit}: other logs in every block")
+            };
             let profile: Profile = rigs[1].view("evm_profile", &view);
             println!(
                 "{name} at {gas_limit}: {:?}, EVM gas {}, {:.2} Tgas interpreted, {:+.2} % promoted; {} of {} gas \
@@ -220,7 +227,6 @@ fn real_transactions_are_no_dearer_and_run_compiled() {
             assert_eq!(compiled.counts.faults, Vec::<String>::new(), "{name}");
             assert_eq!(interpreted.gas_used, compiled.gas_used, "{name}");
             assert_eq!(interpreted.output, compiled.output, "{name}");
-            assert_eq!(interpreted.logs, compiled.logs, "{name}");
             assert!(new * 100 <= old * DEARER_MAX, "{name}: {old} interpreted, {new} promoted");
             compiled_gas += profile.compiled_gas;
             all_gas += profile.compiled_gas + profile.interpreted_gas;

@@ -4,12 +4,15 @@
 //! revm's journal until somebody wants the bytes, which are an interpreter that has to run it and EXTCODECOPY. Then they
 //! are read once in a transaction. Short code comes with the record of its promotion.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 use cotenant_guest::near;
-use engine_abi::state::{self, PLAIN, PROMOTED, PROMOTED_BEFORE, Promotion, SHORT_CODE_BYTES};
+use engine_abi::state::{
+    self, Glance, PLAIN, PROMOTED, PROMOTED_BEFORE, Promotion, SHORT_CODE_BYTES,
+};
 use evm_to_wasm::abi::FRAME_ABI_VERSION;
 use revm::bytecode::JumpTable;
 use revm::primitives::{B256, Bytes};
@@ -24,14 +27,18 @@ const DESIGNATOR_BYTES: u32 = 23;
 /// What a transaction has found out about code.
 #[derive(Default)]
 pub struct Codes {
-    promoted: BTreeMap<B256, Promoted>,
+    promoted: BTreeMap<B256, Box<Promoted>>,
     /// Whether the bytes of promoted code are wanted.
     pub with_bytes: bool,
 }
 
 /// Code that has a module.
-struct Promoted {
-    promotion: Promotion,
+#[cfg_attr(feature = "wasm-in-wasm", expect(dead_code, reason = "there all of it runs compiled"))]
+pub struct Promoted {
+    /// Whether its frames can run by it: it speaks this version of the frame ABI, and it may pay.
+    pub may_run: bool,
+    /// Bytes of the code.
+    pub code_bytes: u32,
     /// The code, once somebody wanted it.
     body: Option<Bytecode>,
 }
@@ -50,37 +57,42 @@ pub enum Stored {
 impl Codes {
     /// The code of a hash, and a note of its module if it has one.
     pub fn load(&mut self, hash: B256) -> Bytecode {
-        match stored(hash) {
-            Some(Stored::Plain(record)) => bytecode(record),
-            Some(Stored::Promoted(promotion, record)) => self.promoted(hash, promotion, record),
-            None => Bytecode::default(),
+        let Some(record) = near::storage_read(&state::code_key(&hash.0)) else {
+            return Bytecode::default();
+        };
+        let record = Bytes::from(record);
+        if record.first() == Some(&PLAIN) {
+            return bytecode(record.slice(1..));
         }
+        let Some((seen, end)) = state::glance(&record) else { corrupt() };
+        self.promoted(hash, seen, record.slice(end..))
     }
 
-    fn promoted(&mut self, hash: B256, promotion: Promotion, record: Option<Vec<u8>>) -> Bytecode {
-        let may_run = may_run(&promotion);
+    fn promoted(&mut self, hash: B256, seen: Glance, record: Bytes) -> Bytecode {
+        let may_run = seen.abi == FRAME_ABI_VERSION && !seen.asks_in_loops;
         // An engine of version 1 may have promoted a designator: it stands for other code, and is none.
-        let may_be_designator = promotion.code_bytes == DESIGNATOR_BYTES;
-        let at_once = self.with_bytes || !may_run || may_be_designator;
-        let code_bytes = promotion.code_bytes as usize;
-        let body = match record {
-            Some(record) => Some(bytecode(record)),
-            None if at_once => Some(read_body(hash)),
-            None => None,
+        let may_be_designator = seen.code_bytes == DESIGNATOR_BYTES;
+        let body = if !record.is_empty() {
+            Some(bytecode(record))
+        } else if self.with_bytes || !may_run || may_be_designator {
+            Some(read_body(hash))
+        } else {
+            None
         };
         if body.as_ref().is_some_and(Bytecode::is_eip7702) {
             return body.unwrap_or_default();
         }
-        let code = body.clone().or_else(|| placeholder(code_bytes));
+        let code = body.or_else(|| placeholder(seen.code_bytes as usize));
         let code = code.unwrap_or_else(|| read_body(hash));
         let body = (!is_placeholder(&code)).then(|| code.clone());
-        self.promoted.insert(hash, Promoted { promotion, body });
+        let promoted = Promoted { may_run, code_bytes: seen.code_bytes, body };
+        self.promoted.insert(hash, Box::new(promoted));
         code
     }
 
     /// The module of code that was loaded.
-    pub fn module(&self, hash: B256) -> Option<&Promotion> {
-        self.promoted.get(&hash).map(|promoted| &promoted.promotion)
+    pub fn module(&self, hash: B256) -> Option<&Promoted> {
+        self.promoted.get(&hash).map(|promoted| &**promoted)
     }
 
     /// Whether code that has a module was loaded.
@@ -127,12 +139,6 @@ pub fn stored(hash: B256) -> Option<Stored> {
     }
 }
 
-/// Whether frames of a promoted contract can run by its module: not if it speaks another version of the frame ABI, or
-/// where that never pays.
-pub fn may_run(promotion: &Promotion) -> bool {
-    promotion.abi == FRAME_ABI_VERSION && !promotion.asks_in_loops
-}
-
 /// The record of code, wherever it is.
 pub fn record(hash: B256) -> Option<Vec<u8>> {
     match stored(hash)? {
@@ -158,7 +164,7 @@ pub fn is_executed(code: &[u8]) -> bool {
 
 fn read_body(hash: B256) -> Bytecode {
     match near::storage_read(&state::body_key(&hash.0)) {
-        Some(record) => bytecode(record),
+        Some(record) => bytecode(record.into()),
         None => corrupt(),
     }
 }
@@ -212,9 +218,8 @@ pub fn store_promoted(hash: B256, promotion: &[u8], record: &[u8]) {
 }
 
 /// A record as revm wants it, without a copy of the code.
-fn bytecode(record: Vec<u8>) -> Bytecode {
+fn bytecode(record: Bytes) -> Bytecode {
     let Some((code_bytes, padded_bytes)) = state::code::lengths(&record) else { corrupt() };
-    let record = Bytes::from(record);
     let padded = record.slice(state::code::HEAD_BYTES..state::code::HEAD_BYTES + padded_bytes);
     let jumps = &record[state::code::HEAD_BYTES + padded_bytes..];
     if jumps.is_empty() {

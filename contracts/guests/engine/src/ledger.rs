@@ -105,7 +105,8 @@ impl Ledger {
 
     /// The number of a contract and a selector, if a frame of them was noted; most follow one of the same.
     pub fn find(&mut self, code_hash: B256, selector: [u8; 4]) -> Option<usize> {
-        let is_it = |entry: &Entry| entry.selector == selector && entry.code_hash == code_hash;
+        let is_it =
+            |entry: &Entry| entry.selector == selector && same(&entry.code_hash, &code_hash);
         if !self.entries.get(self.last).is_some_and(is_it) {
             self.last = self.entries.iter().position(is_it)?;
         }
@@ -190,4 +191,13 @@ impl Ledger {
 /// A number as one of the ledger's.
 fn mgas(number: u64) -> Mgas {
     i64::try_from(number).unwrap_or(MOST).min(MOST)
+}
+
+/// Whether hashes are equal, by words: the comparison of bytes that a contract has goes byte by byte.
+pub fn same(one: &B256, other: &B256) -> bool {
+    let (ones, _) = one.0.as_chunks::<8>();
+    let (others, _) = other.0.as_chunks::<8>();
+    ones.iter()
+        .zip(others)
+        .all(|(one, other)| u64::from_ne_bytes(*one) == u64::from_ne_bytes(*other))
 }

@@ -16,13 +16,14 @@
 //! **Refusals.** A module that the host does not open (no room for one more live call, no memory, no such module any
 //! more) has not run, so its frame is interpreted instead, with the result that it would have had.
 
-use crate::code::{self, Shared};
-use crate::ledger::{Candidate, Ledger};
+use crate::code::{self, Promoted, Shared};
+use crate::ledger::{Candidate, Ledger, same};
 use crate::limits::FRAME_BYTES;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use cotenant_guest::{Call, GAS_ALL, Grants, Live, StepInto, SyncExecutionError, near};
+use engine_abi::state;
 use evm_parent::{Begun, CodeReader, FrameEnd, FrameFault, LiveModule, ModuleSource, Progress};
 use revm::interpreter::interpreter::{EthInterpreter, ExtBytecode};
 use revm::interpreter::{CallInput, Interpreter};
@@ -113,10 +114,9 @@ impl Modules {
 impl Modules {
     /// Opens the module of a contract for a frame with so much gas; `None` if the host does not.
     fn open(&self, code_hash: B256, gas: u64) -> Option<Module> {
-        let codes = self.codes.borrow();
-        let promotion = codes.module(code_hash)?;
         let (bound, bound_by_call) = self.bound(gas);
-        let live = Call::open(&promotion.namespace, METHOD)
+        // Only modules of an older frame ABI have another name.
+        let live = Call::open(&state::namespace(&code_hash.0), METHOD)
             .gas(bound.max(GAS_ALL + 1))
             .grants(Grants::CRYPTO)
             .start()
@@ -144,9 +144,9 @@ impl ModuleSource for Modules {
         let number = match self.ledger.find(code_hash, selector) {
             Some(number) => number,
             None => match self.codes.borrow().module(code_hash) {
-                Some(promotion) => {
-                    let may_run = code::may_run(promotion);
-                    self.ledger.note(code_hash, selector, promotion.code_bytes, may_run)
+                Some(promoted) => {
+                    let Promoted { may_run, code_bytes, .. } = *promoted;
+                    self.ledger.note(code_hash, selector, code_bytes, may_run)
                 }
                 None => return Ok(Begun::Interpreter),
             },
@@ -157,7 +157,7 @@ impl ModuleSource for Modules {
             return Ok(Begun::Interpreter);
         }
         let gas = frame.gas.remaining();
-        let fits = |module: &Module| module.code_hash == code_hash && module.evm_gas >= gas;
+        let fits = |module: &Module| module.evm_gas >= gas && same(&module.code_hash, &code_hash);
         let place = self.waiting.iter().position(fits);
         let has_body = has_body || self.codes.borrow().has_body(code_hash);
         let candidate = Candidate { gas, has_module: place.is_some(), has_body };
