@@ -37,6 +37,7 @@ fn compile_writes_a_module_and_reports() {
         "bytecode_bytes",
         "code_bytes",
         "compile_nanos",
+        "compact",
         "data_bytes",
         "dynamic_jumps",
         "fork",

@@ -176,6 +176,10 @@ pub(super) fn compile_in_child(
         let output = reading.join().unwrap_or_default();
         let message = listening.join().unwrap_or_default();
         match left {
+            // It may have ended of the pipe that nobody reads any more.
+            Left::Ended(_) if output.len() as u64 > output_max => {
+                Err(CompileFailure::Module(too_large(limits)))
+            }
             Left::Ended(status) if status.success() => take_apart(output, limits),
             Left::Ended(status) => Err(CompileFailure::Module(explain(status, &message, limits))),
             Left::OutOfTime => Err(CompileFailure::Module(format!(
