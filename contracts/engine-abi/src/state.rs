@@ -164,9 +164,9 @@ pub fn glance(record: &[u8]) -> Option<(Glance, usize)> {
         let bytes: [u8; 4] = record.get(at..at.checked_add(4)?)?.try_into().ok()?;
         Some(u32::from_le_bytes(bytes))
     };
-    let has_facts = match record.first()? {
-        &PROMOTED_BEFORE => false,
-        &PROMOTED => true,
+    let has_facts = match *record.first()? {
+        PROMOTED_BEFORE => false,
+        PROMOTED => true,
         _ => return None,
     };
     // The name, the fork (one byte), then compiler, ABI, bytes of module and code, and one or two bytes.
