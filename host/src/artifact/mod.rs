@@ -1,6 +1,6 @@
 //! Compiled artifacts: what is stored, under which key, and how it is authenticated. An artifact of the native engine is
 //! machine code, so only bytes that this host wrote are ever loaded: [`AuthenticArtifact`] has no other source than the
-//! compiler ([`AuthenticArtifact::compile`]) and the check of the tag ([`Seal::open`]).
+//! compiler (`AuthenticArtifact::compile`) and the check of the tag (`Seal::open`).
 //!
 //! ```text
 //! offset  bytes

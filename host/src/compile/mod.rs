@@ -1,4 +1,4 @@
-//! The optimising compile, off the path of calls: who compiles ([`Compiler`]), when ([`Compile`]), in which order ([`queue`]).
+//! The optimising compile, off the path of calls: who compiles ([`Compiler`]), when ([`Compile`]), in which order (`queue`).
 //!
 //! Takes a metered module; gives native code, or why there is none. A compiler's opinion decides nothing: a module that it
 //! does not take stays on the interpreter, with the same outcomes, gas and logs.

@@ -124,7 +124,7 @@ fn note_gave_up() {
 }
 
 /// Runs a root call: a `FunctionCall` action or a view. A call that a native engine gives up, for reasons of the machine, is
-/// dropped whole and runs again on the interpreter: nothing of it is outside of its own [`Root`](root::Root) before it
+/// dropped whole and runs again on the interpreter: nothing of it is outside of its own `Root` before it
 /// has ended.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! Code that was deployed, on the best tier that is ready: a cache of what compilers made.
 //!
 //! A deploy takes code through all stages up to the interpreter and is done: the module can be called. Native code comes
-//! later, off the path of calls ([`service`]); [`Registry::code`] never compiles and never waits for it. Which tier runs a
+//! later, off the path of calls (`service`); [`Registry::code`] never compiles and never waits for it. Which tier runs a
 //! call cannot be told from its outcome, gas or logs.
 //!
 //! | file | says |
