@@ -1,12 +1,15 @@
 //! Where output goes: data to stdout, everything else to stderr.
 
-use crate::args::Global;
 use crate::failure::{BrokenRule, Exit, Failure};
 use crate::text;
 use anyhow::Context;
+use indicatif::ProgressBar;
 use serde::Serialize;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 /// The streams of a command, and how much it says on them.
 #[derive(Clone, Debug)]
@@ -16,29 +19,65 @@ pub(crate) struct Console {
     /// More notes.
     pub(crate) verbose: bool,
     quiet: bool,
+    /// Stderr is a terminal that can move its cursor.
+    terminal: bool,
     colour: bool,
 }
 
-impl Console {
-    /// A console as the global options want it.
-    pub(crate) fn new(global: &Global) -> Self {
-        let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self {
-            json: global.json,
-            verbose: global.verbose,
-            quiet: global.quiet,
-            colour: io::stderr().is_terminal() && !no_colour,
+/// Work that takes less is not worth a line.
+const PROGRESS_AFTER: Duration = Duration::from_millis(500);
+
+const PROGRESS_TICK: Duration = Duration::from_millis(120);
+
+/// A line of progress, gone when this is dropped.
+pub(crate) struct Progress(Option<(Sender<()>, JoinHandle<()>)>);
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some((done, shown)) = self.0.take() {
+            drop(done);
+            // The line is cleared before anything else is printed.
+            let _ = shown.join();
         }
+    }
+}
+
+impl Console {
+    /// A console as the global options want it. Colours and progress are for terminals that can show them.
+    pub(crate) fn new(json: bool, quiet: bool, verbose: bool) -> Self {
+        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let terminal = io::stderr().is_terminal() && set("TERM").is_none_or(|term| term != "dumb");
+        Self { json, verbose, quiet, terminal, colour: terminal && set("NO_COLOR").is_none() }
     }
 
     /// A console that was asked for JSON and for nothing else that could be understood.
     pub(crate) fn json_only() -> Self {
-        Self { json: true, verbose: false, quiet: true, colour: false }
+        Self { json: true, verbose: false, quiet: true, terminal: false, colour: false }
     }
 
     /// Whether progress may be shown.
     pub(crate) fn shows_progress(&self) -> bool {
-        !self.quiet && io::stderr().is_terminal()
+        !self.quiet && self.terminal
+    }
+
+    /// Shows a moving line on stderr from half a second on, until what it gives is dropped.
+    pub(crate) fn progress(&self, what: impl Into<String>) -> Progress {
+        if !self.shows_progress() {
+            return Progress(None);
+        }
+        let what = what.into();
+        let (done, ended) = mpsc::channel::<()>();
+        let shown = thread::spawn(move || {
+            if !matches!(ended.recv_timeout(PROGRESS_AFTER), Err(RecvTimeoutError::Timeout)) {
+                return;
+            }
+            let bar = ProgressBar::new_spinner().with_message(what);
+            bar.enable_steady_tick(PROGRESS_TICK);
+            // It ends when its sender is dropped.
+            let _ = ended.recv();
+            bar.finish_and_clear();
+        });
+        Progress(Some((done, shown)))
     }
 
     /// Something by the way.
@@ -57,12 +96,28 @@ impl Console {
 
     /// Data for people. What of it is a guest's has been escaped.
     pub(crate) fn data(&self, data: impl Display) -> anyhow::Result<()> {
-        stdout(&format!("{data}\n"))
+        stdout(format!("{data}\n").as_bytes())
+    }
+
+    /// What is told of a result: on stdout, or on stderr where the result stands alone on stdout.
+    pub(crate) fn told(&self, alone: bool, data: impl Display) -> anyhow::Result<()> {
+        if !alone {
+            return self.data(data);
+        }
+        if !self.quiet {
+            self.stderr(&format!("{data}\n"));
+        }
+        Ok(())
+    }
+
+    /// Bytes as they are, and nothing else.
+    pub(crate) fn bytes(&self, bytes: &[u8]) -> anyhow::Result<()> {
+        stdout(bytes)
     }
 
     /// Data for programs.
     pub(crate) fn object(&self, value: &impl Serialize) -> anyhow::Result<()> {
-        stdout(&format!("{}\n", text::json_line(value).context("JSON")?))
+        stdout(format!("{}\n", text::json_line(value).context("JSON")?).as_bytes())
     }
 
     /// Says why a command did not do its work: a block on stderr, or an object on stdout.
@@ -133,9 +188,9 @@ fn fact_line(name: &str, fact: &str) -> String {
 }
 
 /// A reader that went away has read enough.
-fn stdout(text: &str) -> anyhow::Result<()> {
+fn stdout(bytes: &[u8]) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         other => other.context("stdout"),
     }

@@ -4,7 +4,8 @@ use cotenant_host::runtime::RuntimeError;
 use cotenant_host::state::OpenError;
 use cotenant_host::{HostError, HostFault};
 use cotenant_submodules::validate::{Rejection, Violation};
-use serde::Serialize;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 use std::fmt;
 use std::process::ExitCode;
 
@@ -71,16 +72,26 @@ pub(crate) fn broken_rules(rejection: &Rejection) -> Vec<BrokenRule> {
 }
 
 /// Why a command did not do its work. The code is stable, the message is for people.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct Failure {
     pub(crate) code: String,
     pub(crate) message: String,
     pub(crate) violations: Vec<BrokenRule>,
     /// What else a person wants to know, by name: `where`, `gas`, `hint`.
-    #[serde(skip)]
     pub(crate) facts: Vec<(&'static str, String)>,
-    #[serde(skip)]
     pub(crate) exit: Exit,
+}
+
+impl Serialize for Failure {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("Failure", 5)?;
+        object.serialize_field("code", &self.code)?;
+        object.serialize_field("message", &self.message)?;
+        object.serialize_field("where", &self.fact("where"))?;
+        object.serialize_field("hint", &self.fact("hint"))?;
+        object.serialize_field("violations", &self.violations)?;
+        object.end()
+    }
 }
 
 impl Failure {
@@ -100,6 +111,11 @@ impl Failure {
     pub(crate) fn with(mut self, name: &'static str, fact: impl Into<String>) -> Self {
         self.facts.push((name, fact.into()));
         self
+    }
+
+    /// A fact by its name.
+    fn fact(&self, name: &str) -> Option<&str> {
+        self.facts.iter().find(|(known, _)| *known == name).map(|(_, fact)| fact.as_str())
     }
 
     /// The same with the rules that were broken.

@@ -25,7 +25,8 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return refused(&error),
     };
-    let console = Console::new(&cli.global);
+    let global = &cli.global;
+    let console = Console::new(global.json, global.quiet, global.verbose);
     // A panic is a fault of ours, and says so by its exit code as any other fault does.
     let ran = catch_unwind(AssertUnwindSafe(|| verbs::run(cli, &console)));
     let exit = match ran {

@@ -3,21 +3,26 @@
 
 mod print;
 
-pub(crate) use print::{call_tree, key_values, receipts, table};
+pub(crate) use print::{call_tree, key_values, receipts, receipts_of, table};
 
+use crate::failure::{Exit, Failure};
 use crate::text;
 use cotenant_host::exec::Abort;
 use cotenant_host::runtime::{FeeItem, ReceiptOutcome, Status, TransactionOutcome};
 use cotenant_submodules::calls::{CallNode, Ending};
 use serde::Serialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// A call by transaction.
 #[derive(Debug, Serialize)]
 pub(crate) struct CallReport {
     pub(crate) ok: bool,
+    pub(crate) transaction: String,
+    pub(crate) result: Value,
     pub(crate) result_base64: String,
     pub(crate) abort: Option<Abort>,
+    pub(crate) error: Option<Failure>,
     pub(crate) gas_vm: u64,
     pub(crate) gas_used: u64,
     pub(crate) gas_total: u64,
@@ -28,12 +33,24 @@ pub(crate) struct CallReport {
     pub(crate) other_receipts: Vec<ReceiptReport>,
 }
 
+/// A transaction that calls nothing.
+#[derive(Debug, Serialize)]
+pub(crate) struct TransactionReport {
+    pub(crate) ok: bool,
+    pub(crate) transaction: String,
+    pub(crate) gas_total: u64,
+    pub(crate) receipts: Vec<ReceiptReport>,
+    pub(crate) error: Option<Failure>,
+}
+
 /// A view.
 #[derive(Debug, Serialize)]
 pub(crate) struct ViewReport {
     pub(crate) ok: bool,
+    pub(crate) result: Value,
     pub(crate) result_base64: String,
     pub(crate) abort: Option<Abort>,
+    pub(crate) error: Option<Failure>,
     pub(crate) gas_vm: u64,
     pub(crate) logs: Vec<String>,
     pub(crate) tree: TreeReport,
@@ -105,13 +122,16 @@ impl CallReport {
             _ => None,
         };
         let result = match outcome.status() {
-            Some(Status::SuccessValue(bytes)) if abort.is_none() => text::base64(bytes),
-            _ => String::new(),
+            Some(Status::SuccessValue(bytes)) if abort.is_none() => bytes.as_slice(),
+            _ => &[],
         };
         Some(Self {
             ok: abort.is_none(),
-            result_base64: result,
+            transaction: outcome.hash.to_string(),
+            result: text::decoded(result),
+            result_base64: text::base64(result),
             abort,
+            error: None,
             gas_vm: call.map_or(0, |call| call.gas_vm),
             gas_used: call.map_or(0, |call| call.gas_used),
             gas_total: outcome.gas_total(),
@@ -123,8 +143,28 @@ impl CallReport {
     }
 }
 
+impl TransactionReport {
+    /// The report of a transaction; its error is that of the receipt it became.
+    pub(crate) fn of(outcome: &TransactionOutcome) -> Self {
+        let error = match outcome.root().map(|root| &root.status) {
+            Some(Status::Failure(failure)) => {
+                let exit = Exit::of_abort(&failure.code);
+                Some(Failure::new(exit, &failure.code, &failure.message))
+            }
+            _ => None,
+        };
+        Self {
+            ok: error.is_none(),
+            transaction: outcome.hash.to_string(),
+            gas_total: outcome.gas_total(),
+            receipts: outcome.receipts.iter().map(ReceiptReport::of).collect(),
+            error,
+        }
+    }
+}
+
 impl ReceiptReport {
-    fn of(receipt: &ReceiptOutcome) -> Self {
+    pub(crate) fn of(receipt: &ReceiptOutcome) -> Self {
         Self {
             id: receipt.id.to_string(),
             predecessor: receipt.predecessor.to_string(),

@@ -63,6 +63,56 @@ pub(crate) fn tgas(gas: u64) -> String {
     format!("{}.{:06} Tgas", gas / 1_000_000_000_000, gas / 1_000_000 % 1_000_000)
 }
 
+/// An amount of yoctoNEAR in NEAR, without zeroes at its end.
+pub(crate) fn near(yocto: &str) -> String {
+    const DECIMALS: usize = 24;
+    let digits = format!("{yocto:0>width$}", width = DECIMALS + 1);
+    let (whole, part) = digits.split_at(digits.len() - DECIMALS);
+    match part.trim_end_matches('0') {
+        "" => format!("{whole} NEAR"),
+        part => format!("{whole}.{part} NEAR"),
+    }
+}
+
+/// A result as JSON has it: the value of JSON, a string for other text, null for other bytes and for JSON with numbers that do not
+/// fit into 64 bits, which would not come out as they are.
+pub(crate) fn decoded(bytes: &[u8]) -> serde_json::Value {
+    let Ok(text) = std::str::from_utf8(bytes) else { return serde_json::Value::Null };
+    match serde_json::from_str::<serde_json::Value>(text) {
+        Ok(value) if numbers_fit(&value) => value,
+        Ok(_) => serde_json::Value::Null,
+        Err(_)
+            if text.is_empty()
+                || text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') =>
+        {
+            serde_json::Value::Null
+        }
+        Err(_) => text.into(),
+    }
+}
+
+fn numbers_fit(value: &serde_json::Value) -> bool {
+    match value {
+        // A whole number beyond 64 bits has become a float of at least 2^63.
+        serde_json::Value::Number(number) => {
+            !number.is_f64() || number.as_f64().is_some_and(|float| float.abs() < 9.0e18)
+        }
+        serde_json::Value::Array(values) => values.iter().all(numbers_fit),
+        serde_json::Value::Object(fields) => fields.values().all(numbers_fit),
+        _ => true,
+    }
+}
+
+/// A result that stands alone: JSON and text as they are, other bytes in base64.
+pub(crate) fn result_alone(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') => {
+            shown_lines(text)
+        }
+        _ => base64(bytes),
+    }
+}
+
 /// A result: JSON indented, text as it is, everything else in base64.
 pub(crate) fn result(bytes: &[u8]) -> String {
     if bytes.is_empty() {
@@ -148,6 +198,30 @@ mod tests {
         assert_eq!(result(b"3"), "3");
         assert_eq!(result(b"hello"), "hello");
         assert_eq!(result(&[1, 0, 0, 0]), "base64 AQAAAA==");
+    }
+
+    #[test]
+    fn balances_are_shown_in_near() {
+        for (yocto, text) in [
+            ("0", "0 NEAR"),
+            ("1", "0.000000000000000000000001 NEAR"),
+            ("1500000000000000000000000", "1.5 NEAR"),
+            ("1000000000000000000000000000", "1000 NEAR"),
+        ] {
+            assert_eq!(near(yocto), text);
+        }
+    }
+
+    #[test]
+    fn a_decoded_result_is_exact_or_null() {
+        assert_eq!(decoded(br#"{"a":18446744073709551615}"#), serde_json::json!({"a": u64::MAX}));
+        assert_eq!(decoded(b"[1.5]"), serde_json::json!([1.5]));
+        assert_eq!(decoded(b"hello"), serde_json::json!("hello"));
+        for inexact in [&b"123456789012345678901234567890"[..], b"", b"\xff", b"\0\x01"] {
+            assert_eq!(decoded(inexact), serde_json::Value::Null);
+        }
+        assert_eq!(result_alone(b"\"x\""), "\"x\"");
+        assert_eq!(result_alone(&[1, 0]), "AQA=");
     }
 
     #[test]

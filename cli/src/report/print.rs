@@ -3,6 +3,7 @@
 use crate::report::{ReceiptReport, StatusReport, TreeReport};
 use crate::text::{shown, tgas};
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
+use serde_json::Value;
 
 /// A line below the header and nothing else.
 const STYLE: TableStyle =
@@ -93,6 +94,41 @@ pub(crate) fn receipts(receipts: &[ReceiptReport]) -> Table {
         ]);
     }
     table
+}
+
+/// The receipts of an outcome that was kept as JSON, with their logs.
+pub(crate) fn receipts_of(outcome: &Value) -> String {
+    let header = ["receipt", "from", "to", "block", "burnt", "VM", "status"];
+    let mut table = table(&header, &[3, 4, 5]);
+    let mut logs = String::new();
+    let text = |value: &Value| shown(value.as_str().unwrap_or_default());
+    let number = |value: &Value| value.as_u64().unwrap_or_default();
+    for receipt in outcome["receipts"].as_array().into_iter().flatten() {
+        let status = &receipt["status"];
+        let status = if let Some(id) = status["SuccessReceiptId"].as_str() {
+            format!("value comes from {}", short(&shown(id)))
+        } else if status["Failure"].is_object() {
+            format!("failed: {}", text(&status["Failure"]["code"]))
+        } else {
+            "value".to_owned()
+        };
+        table.add_row([
+            short(&text(&receipt["id"])),
+            text(&receipt["predecessor"]),
+            text(&receipt["receiver"]),
+            number(&receipt["block_height"]).to_string(),
+            tgas(number(&receipt["gas_burnt"])),
+            tgas(number(&receipt["gas_vm"])),
+            status,
+        ]);
+        for log in receipt["logs"].as_array().into_iter().flatten() {
+            logs.push_str(&format!("\nlog {}: {}", text(&receipt["receiver"]), text(log)));
+        }
+        if let Some(message) = receipt["status"]["Failure"]["message"].as_str() {
+            logs.push_str(&format!("\nfailed {}: {}", text(&receipt["receiver"]), shown(message)));
+        }
+    }
+    format!("{table}{logs}")
 }
 
 /// The first characters of an id, enough to tell one from another.

@@ -5,7 +5,7 @@ use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::report::{key_values, table};
 use crate::text::shown;
-use crate::verbs;
+use crate::verbs::home;
 use anyhow::Result;
 use cotenant_host::Host;
 use cotenant_host::registry::{CacheReport, ModuleStatus};
@@ -79,7 +79,7 @@ struct ChangedModule {
 }
 
 pub(super) fn run(what: &CacheVerb, global: &Global, console: &Console) -> Result<Exit> {
-    let host = verbs::open(global, console)?;
+    let host = home::read(global, console)?;
     let registry = host.registry();
     match what {
         CacheVerb::Ls => {

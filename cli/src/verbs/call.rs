@@ -5,7 +5,7 @@ use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::report::{CallReport, ReceiptReport, StatusReport, call_tree, key_values, receipts};
 use crate::text::{self, shown, tgas};
-use crate::verbs;
+use crate::verbs::{home, input, outcomes, running};
 use anyhow::Result;
 use cotenant_host::exec::Abort;
 use cotenant_host::runtime::{Status, TransactionOutcome};
@@ -23,11 +23,12 @@ pub(super) fn run(
     global: &Global,
     console: &Console,
 ) -> Result<Exit> {
-    let args = verbs::input(target)?;
-    let host = verbs::open(global, console)?;
-    verbs::choose_engine(&host, target, console)?;
-    let named = [Some(&target.module.account), signer.as_ref()];
-    verbs::announce(&host, named.into_iter().flatten(), console)?;
+    let args = input::arguments(&target.input)?;
+    let host = home::read(global, console)?;
+    for account in [Some(&target.module.account), signer.as_ref()].into_iter().flatten() {
+        home::existing(&host, account)?;
+    }
+    running::choose_engine(&host, target, console)?;
     let call = Call {
         module: target.module.clone(),
         method: target.method.clone(),
@@ -37,21 +38,29 @@ pub(super) fn run(
         signer,
     };
     let start = Instant::now();
+    let progress = console.progress(format!("calling {}", target.module));
     let outcome = host.call(&call)?;
+    drop(progress);
     console.detail(format_args!("ran in {} us", start.elapsed().as_micros()));
-    let report = CallReport::of(&outcome)
+    let mut report = CallReport::of(&outcome)
         .ok_or_else(|| HostFault::Bug("the receipt of the call did not run".into()))?;
-    let failure = failure(target, &call, &outcome, &report);
+    report.error = failure(target, &call, &outcome, &report);
+    outcomes::keep(&global.home, &report.transaction, &report, console);
     if console.json {
         console.object(&report)?;
     } else {
-        print(&outcome, &report, console)?;
-        if let Some(failure) = &failure {
+        let result = match outcome.status() {
+            Some(Status::SuccessValue(bytes)) if report.ok => bytes.as_slice(),
+            _ => &[],
+        };
+        running::print_alone(target.shown, result, console)?;
+        print(&outcome, &report, target.shown.alone(), console)?;
+        if let Some(failure) = &report.error {
             console.block(failure);
         }
     }
-    verbs::linger(&host);
-    Ok(failure.map_or(Exit::Fine, |failure| failure.exit))
+    running::linger(&host);
+    Ok(report.error.map_or(Exit::Fine, |failure| failure.exit))
 }
 
 /// What a failed root call comes to, or the failure of the promise that it returned.
@@ -109,9 +118,14 @@ fn hint(target: &Target, code: &str) -> Option<String> {
     })
 }
 
-fn print(outcome: &TransactionOutcome, report: &CallReport, console: &Console) -> Result<()> {
+fn print(
+    outcome: &TransactionOutcome,
+    report: &CallReport,
+    alone: bool,
+    console: &Console,
+) -> Result<()> {
     let mut rows = Vec::new();
-    if report.ok {
+    if report.ok && !alone {
         let result = match outcome.status() {
             Some(Status::SuccessValue(bytes)) => text::result(bytes),
             Some(_) => "(the promise that it returned failed)".into(),
@@ -122,33 +136,42 @@ fn print(outcome: &TransactionOutcome, report: &CallReport, console: &Console) -
     rows.push(("gas VM", tgas(report.gas_vm)));
     rows.push(("gas used", tgas(report.gas_used)));
     rows.push(("gas total", tgas(report.gas_total)));
-    console.data(key_values(&rows))?;
+    rows.push(("transaction", report.transaction.clone()));
+    console.told(alone, key_values(&rows))?;
     for receipt in report.receipts.iter().chain(&report.other_receipts) {
-        logs(receipt, console)?;
+        logs(receipt, report.error.as_ref(), alone, console)?;
     }
     if let Some(tree) = &report.tree {
-        console.data(format_args!("\n{}", call_tree(tree, console.verbose)))?;
+        console.told(alone, format_args!("\n{}", call_tree(tree, console.verbose)))?;
     }
-    console.data(format_args!("\n{}", receipts(&report.receipts)))?;
+    console.told(alone, format_args!("\n{}", receipts(&report.receipts)))?;
     if !report.other_receipts.is_empty() {
         let others = receipts(&report.other_receipts);
-        console.data(format_args!("\nof earlier transactions, in the same blocks:\n{others}"))?;
+        console.told(
+            alone,
+            format_args!("\nof earlier transactions, in the same blocks:\n{others}"),
+        )?;
     }
     Ok(())
 }
 
-/// What a receipt logged, and why it failed.
-fn logs(receipt: &ReceiptReport, console: &Console) -> Result<()> {
+/// What a receipt logged, and why it failed unless the command ends with that very failure.
+fn logs(
+    receipt: &ReceiptReport,
+    told: Option<&Failure>,
+    alone: bool,
+    console: &Console,
+) -> Result<()> {
     for log in &receipt.logs {
-        console.data(format_args!("log {}: {}", receipt.receiver, shown(log)))?;
+        console.told(alone, format_args!("log {}: {}", receipt.receiver, shown(log)))?;
     }
-    if let StatusReport::Failure { code, message, .. } = &receipt.status {
-        console.data(format_args!(
-            "failed {}: {}: {}",
-            receipt.receiver,
-            shown(code),
-            shown(message)
-        ))?;
+    if let StatusReport::Failure { code, message, .. } = &receipt.status
+        && told.is_none_or(|told| told.code != *code || !told.message.ends_with(message.as_str()))
+    {
+        console.told(
+            alone,
+            format_args!("failed {}: {}: {}", receipt.receiver, shown(code), shown(message)),
+        )?;
     }
     Ok(())
 }

@@ -5,13 +5,15 @@ use crate::console::Console;
 use crate::failure::{Exit, Failure, broken_rules};
 use crate::report::key_values;
 use crate::text::{shown, tgas};
-use crate::verbs;
+use crate::verbs::warnings::{self, Warning};
+use crate::verbs::{home, input};
 use anyhow::{Context, Result};
 use cotenant_host::engine::EngineKind;
 use cotenant_host::runtime::Status;
 use cotenant_host::{Host, HostFault};
-use cotenant_submodules::validate::validate;
+use cotenant_submodules::validate::{inspect, validate};
 use cotenant_submodules::{DeployMode, ModuleId, Replace, Visibility};
+use near_parameters::vm::Config;
 use serde::Serialize;
 use std::path::Path;
 use std::time::Instant;
@@ -27,6 +29,8 @@ struct DeployReport {
     gas_total: u64,
     engines: Vec<&'static str>,
     reason: Option<String>,
+    /// Hash of the code that was there before.
+    replaced: Option<String>,
     error: Option<Failure>,
 }
 
@@ -47,8 +51,8 @@ pub(super) fn run(
             .with("hint", hint)
             .into());
     }
-    let code = verbs::module(file)?;
-    let host = verbs::open(global, console)?;
+    let code = input::module(file)?;
+    let host = home::open(global, console)?;
     let mut report = DeployReport {
         ok: false,
         account: id.account.to_string(),
@@ -59,10 +63,12 @@ pub(super) fn run(
         gas_total: 0,
         engines: Vec::new(),
         reason: None,
+        replaced: None,
         error: None,
     };
+    let vm = &host.runtime().schedule().vm;
     // Before the transaction, so that a rejection costs nothing, leaves nothing and names every rule.
-    if let Err(rejection) = validate(&code, visibility, &host.runtime().schedule().vm) {
+    if let Err(rejection) = validate(&code, visibility, vm) {
         let file = file.display();
         let message = match rejection.omitted {
             0 => format!("{file} cannot be deployed as a {visibility} module"),
@@ -72,7 +78,10 @@ pub(super) fn run(
         };
         let failure = Failure::new(Exit::Contract, "DeployError", message);
         report.error = Some(failure.with_rules(broken_rules(&rejection)));
+    } else if let Some(taken) = taken(&host, id, replace)? {
+        report.error = Some(taken);
     } else {
+        advise(id, visibility, &code, vm, console);
         let mode = DeployMode { visibility, replace };
         deploy(&host, id, mode, &code, &mut report, console)?;
         if report.ok {
@@ -90,6 +99,33 @@ pub(super) fn run(
     Ok(exit)
 }
 
+/// Why a module is not replaced unless that is asked for.
+fn taken(host: &Host, id: &ModuleId, replace: Replace) -> Result<Option<Failure>> {
+    let modules = host.modules(&id.account)?;
+    let Some(record) = modules.get(&id.namespace).filter(|_| replace == Replace::Nothing) else {
+        return Ok(None);
+    };
+    let message =
+        format!("{id} is taken by a {} module, code {}", record.visibility, record.code_hash);
+    let failure = Failure::usage("ModuleExists", message).with("where", id.to_string());
+    Ok(Some(failure.with("hint", "--replace puts this module in its place; the storage stays")))
+}
+
+/// Warns of what `check` warns of, and of a module that anybody may call without need.
+fn advise(id: &ModuleId, visibility: Visibility, code: &[u8], vm: &Config, console: &Console) {
+    let found = inspect(code, vm);
+    for Warning { code, message, hint } in warnings::of(code, &found, &vm.limit_config) {
+        console.note(format_args!("warning[{code}]: {message}\n  hint: {hint}"));
+    }
+    if visibility == Visibility::Public && !id.namespace.is_default() && found.private.is_ok() {
+        console.note(format_args!(
+            "warning[PublicModule]: {id} is deployed public, so anybody may call it, and it could be private\n  \
+             hint: `--replace --private` makes it one that modules of {} alone reach",
+            id.account
+        ));
+    }
+}
+
 fn deploy(
     host: &Host,
     id: &ModuleId,
@@ -98,9 +134,12 @@ fn deploy(
     report: &mut DeployReport,
     console: &Console,
 ) -> Result<()> {
-    verbs::announce(host, [&id.account], console)?;
+    home::announce(host, [&id.account], console)?;
+    let before = host.modules(&id.account)?.get(&id.namespace).map(|record| record.code_hash);
     let start = Instant::now();
+    let progress = console.progress(format!("deploying {id}"));
     let outcome = host.deploy_as(id, mode, code)?;
+    drop(progress);
     console.note(format_args!("deployed in {} ms", start.elapsed().as_millis()));
     report.gas_total = outcome.gas_total();
     let root = outcome.root().ok_or_else(|| HostFault::Bug("the receipt did not run".into()))?;
@@ -112,6 +151,10 @@ fn deploy(
     let modules = host.modules(&id.account)?;
     let record = modules.get(&id.namespace).context("the deployed module is not there")?;
     report.ok = true;
+    report.replaced = before.map(|hash| hash.to_string());
+    if let Some(hash) = &report.replaced {
+        console.note(format_args!("replaced {hash}"));
+    }
     report.code_hash = Some(record.code_hash.to_string());
     Ok(())
 }
@@ -128,7 +171,10 @@ fn compile(
     let record = modules.get(&id.namespace).context("the deployed module is not there")?;
     if wait {
         let start = Instant::now();
-        match host.registry().compile(record, true)? {
+        let progress = console.progress(format!("compiling {id}"));
+        let compiled = host.registry().compile(record, true)?;
+        drop(progress);
+        match compiled {
             Ok(()) => console.note(format_args!("compiled in {} ms", start.elapsed().as_millis())),
             Err(reason) => console.note(format_args!("not compiled: {reason}")),
         }

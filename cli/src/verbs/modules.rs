@@ -2,10 +2,10 @@
 
 use crate::args::Global;
 use crate::console::Console;
-use crate::failure::{Exit, Failure};
+use crate::failure::Exit;
 use crate::report::table;
 use crate::text::shown;
-use crate::verbs;
+use crate::verbs::home;
 use anyhow::{Context, Result};
 use cotenant_host::{Host, view::ModuleRecord};
 use cotenant_submodules::Visibility;
@@ -31,12 +31,8 @@ struct ModuleReport {
 }
 
 pub(super) fn run(account: &AccountId, global: &Global, console: &Console) -> Result<Exit> {
-    let host = verbs::open(global, console)?;
-    if host.state()?.account(account)?.is_none() {
-        let message = format!("account `{account}` does not exist");
-        let hint = "deploying to it or calling it creates it; `--home` chooses the state";
-        return Err(Failure::usage("AccountDoesNotExist", message).with("hint", hint).into());
-    }
+    let host = home::read(global, console)?;
+    home::existing(&host, account)?;
     let mut modules = Vec::new();
     for (namespace, record) in host.modules(account)? {
         let status = host.registry().status(&record);

@@ -1,9 +1,11 @@
-//! `state scrub|reproduce`, and what the child of a host does.
+//! `state view|scrub|reproduce`, and what the child of a host does.
 
-use crate::args::{Global, StateVerb};
+use crate::args::{Global, Hex, StateVerb};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
-use crate::report::key_values;
+use crate::report::{key_values, table};
+use crate::text;
+use crate::verbs::home;
 use anyhow::Result;
 use cotenant_host::child::{self, Limits};
 use cotenant_host::compile::Compile;
@@ -11,6 +13,7 @@ use cotenant_host::engine::EngineKind;
 use cotenant_host::runtime::FaultReport;
 use cotenant_host::state::scrub;
 use cotenant_host::{Host, HostError, Options};
+use cotenant_submodules::ModuleId;
 use near_primitives_core::hash::CryptoHash;
 use serde::Serialize;
 use std::fs;
@@ -28,9 +31,63 @@ const REHEARSAL: Limits =
 
 pub(super) fn run(what: &StateVerb, global: &Global, console: &Console) -> Result<Exit> {
     match what {
+        StateVerb::View { module, prefix, prefix_hex, limit } => {
+            let prefix = match (prefix, prefix_hex) {
+                (Some(text), _) => text.as_bytes(),
+                (None, Some(Hex(bytes))) => bytes,
+                (None, None) => &[],
+            };
+            view(module, prefix, *limit as usize, global, console)
+        }
         StateVerb::Scrub => check(global, console),
         StateVerb::Reproduce { file, engine } => reproduce(file, *engine, console),
     }
+}
+
+#[derive(Serialize)]
+struct ValuesReport {
+    module: String,
+    values: Vec<ValueReport>,
+    /// Whether there are more than the limit allows.
+    more: bool,
+}
+
+#[derive(Serialize)]
+struct ValueReport {
+    key_base64: String,
+    value_base64: String,
+}
+
+fn view(
+    module: &ModuleId,
+    prefix: &[u8],
+    limit: usize,
+    global: &Global,
+    console: &Console,
+) -> Result<Exit> {
+    let host = home::read(global, console)?;
+    home::existing(&host, &module.account)?;
+    let mut values = host.state()?.values(&module.account, &module.namespace, prefix, limit + 1)?;
+    let more = values.len() > limit;
+    values.truncate(limit);
+    if console.json {
+        let values = values.iter().map(|(key, value)| ValueReport {
+            key_base64: text::base64(key),
+            value_base64: text::base64(value),
+        });
+        let values = values.collect();
+        console.object(&ValuesReport { module: module.to_string(), values, more })?;
+        return Ok(Exit::Fine);
+    }
+    let mut rows = table(&["key", "value"], &[]);
+    for (key, value) in &values {
+        rows.add_row([key.escape_ascii().to_string(), value.escape_ascii().to_string()]);
+    }
+    console.data(rows)?;
+    if more {
+        console.note(format_args!("and more; --limit N shows more than {limit}"));
+    }
+    Ok(Exit::Fine)
 }
 
 fn check(global: &Global, console: &Console) -> Result<Exit> {
@@ -87,8 +144,8 @@ fn reproduce(file: &Path, engine: EngineKind, console: &Console) -> Result<Exit>
     let now = reproduced.again.or(reproduced.status).unwrap_or_default();
     console.data(key_values(&[
         ("receipt", reproduced.receipt),
-        ("then", crate::text::shown(&reproduced.fault)),
-        ("now", crate::text::shown(&now)),
+        ("then", text::shown(&reproduced.fault)),
+        ("now", text::shown(&now)),
     ]))?;
     Ok(exit)
 }

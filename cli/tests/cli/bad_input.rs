@@ -3,6 +3,9 @@
 use crate::{Folder, keys, sorted};
 use serde_json::Value;
 
+/// The fields of an error.
+const ERROR: [&str; 5] = ["code", "message", "where", "hint", "violations"];
+
 #[test]
 fn the_exit_code_tells_how_a_call_ended() {
     let folder = Folder::new();
@@ -34,7 +37,7 @@ fn the_exit_code_tells_how_a_call_ended() {
     let (exit, refused) = call(&["fail", "--gas", "5000 Tgas"]);
     assert_eq!(exit, 2);
     assert_eq!(keys(&refused), ["error"]);
-    assert_eq!(keys(&refused["error"]), sorted(["code", "message", "violations"]));
+    assert_eq!(keys(&refused["error"]), sorted(ERROR));
 
     let readable = folder.run(&["call", "a.near", "fail"]);
     assert_eq!(readable.exit, 1);
@@ -54,7 +57,7 @@ fn garbage_is_rejected_by_rule_and_nothing_comes_of_it() {
     assert_eq!(keys(violation), sorted(["rule", "found", "limit", "where", "hint"]));
     let (exit, report) = folder.json(&["deploy", "a.near", &garbage]);
     assert_eq!((exit, &report["ok"], &report["code_hash"]), (1, &Value::Bool(false), &Value::Null));
-    assert_eq!(keys(&report["error"]), sorted(["code", "message", "violations"]));
+    assert_eq!(keys(&report["error"]), sorted(ERROR));
     let readable = folder.run(&["deploy", "a.near", &garbage]);
     for name in ["rule:", "found:", "limit:", "where:", "hint:"] {
         assert!(readable.stderr.contains(name), "{}", readable.stderr);
@@ -120,7 +123,7 @@ fn bad_arguments_are_usage_errors_that_say_what_to_do() {
         assert!(ran.stdout.is_empty(), "{arguments:?}: {}", ran.stdout);
         let (exit, report) = folder.json(arguments);
         assert_eq!(exit, 2, "{arguments:?}");
-        assert_eq!(keys(&report["error"]), sorted(["code", "message", "violations"]), "{report}");
+        assert_eq!(keys(&report["error"]), sorted(ERROR), "{report}");
     }
 }
 

@@ -110,7 +110,7 @@ fn the_cache_is_listed_checked_pinned_and_cleared() {
 fn code_that_is_replaced_leaves_the_cache() {
     let folder = Folder::new();
     counter(&folder);
-    folder.deploy("a.near", cotenant_contracts::soak(), &["--wait"]);
+    folder.deploy("a.near", cotenant_contracts::soak(), &["--wait", "--replace"]);
     let (_, list) = folder.json(&["cache", "ls"]);
     assert_eq!(list["modules"].as_array().unwrap().len(), 1, "{list}");
     assert_eq!(list["totals"]["collected"], json!(1));

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use tempfile::TempDir;
 
+mod accounts;
 mod bad_input;
 mod bench_evm;
 mod cache;
 mod crashes;
 mod evm;
 mod first_hour;
+mod hands;
 mod verbs;
 mod verify;
 

@@ -48,8 +48,11 @@ fn reports_have_the_documented_fields() {
     let (_, call) = folder.json(&["call", "alice.near", "run", "7"]);
     let expected = [
         "ok",
+        "transaction",
+        "result",
         "result_base64",
         "abort",
+        "error",
         "gas_vm",
         "gas_used",
         "gas_total",
@@ -107,7 +110,8 @@ fn reports_have_the_documented_fields() {
     );
 
     let (_, view) = folder.json(&["view", "alice.near", "run", "7"]);
-    assert_eq!(keys(&view), sorted(["ok", "result_base64", "abort", "gas_vm", "logs", "tree"]));
+    let expected = ["ok", "result", "result_base64", "abort", "error", "gas_vm", "logs", "tree"];
+    assert_eq!(keys(&view), sorted(expected));
     assert_eq!(view["result_base64"], call["result_base64"]);
 
     let (_, modules) = folder.json(&["modules", "alice.near"]);
@@ -150,6 +154,7 @@ fn a_deploy_reports_what_it_did() {
         "gas_total",
         "engines",
         "reason",
+        "replaced",
         "error",
     ];
     assert_eq!(keys(&report), sorted(expected));

@@ -59,7 +59,7 @@ fn a_promoted_contract_is_compiled_again_and_compared() {
     let mut other = wasm;
     other.extend([0, 2, 1, b'x']);
     let module = format!("{ENGINE}:{}", state::namespace(&code_hash));
-    folder.deploy(&module, &other, &["--private"]);
+    folder.deploy(&module, &other, &["--private", "--replace"]);
     let (exit, report) = folder.json(&["evm", "verify", ENGINE, &hash]);
     assert_eq!((exit, report["identical"].as_bool()), (1, Some(false)), "{report}");
 }

@@ -1,7 +1,7 @@
 //! `evm compile`: bytecode to a module.
 
-use super::args::{Emit, How};
 use super::fork_name;
+use crate::args::evm::{Emit, How};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::report::key_values;

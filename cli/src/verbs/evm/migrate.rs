@@ -4,7 +4,7 @@ use crate::args::Global;
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::report::key_values;
-use crate::verbs;
+use crate::verbs::home;
 use anyhow::Result;
 use cotenant_host::runtime::Status;
 use cotenant_host::state::WorkingState;
@@ -33,7 +33,7 @@ struct MigrateReport {
 }
 
 pub(super) fn run(account: &AccountId, global: &Global, console: &Console) -> Result<Exit> {
-    let host = verbs::open(global, console)?;
+    let host = home::read(global, console)?;
     let state = host.state()?;
     let no_engine =
         || Failure::usage("NoEngine", format!("the state of {account} is not an engine's"));

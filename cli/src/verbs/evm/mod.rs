@@ -1,6 +1,5 @@
 //! `evm`: contracts of Ethereum, compiled to private modules.
 
-mod args;
 mod bench;
 mod compile;
 mod hostile;
@@ -9,12 +8,11 @@ mod run;
 mod test;
 mod verify;
 
-pub(crate) use args::EvmVerb;
-
 use crate::args::Global;
+use crate::args::evm::EvmVerb;
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
-use crate::verbs::FILE_BYTES_MAX;
+use crate::verbs::input::FILE_BYTES_MAX;
 use anyhow::Result;
 use evm_driver::ModuleOptions;
 use evm_to_wasm::Fork;

@@ -1,6 +1,6 @@
 //! `evm run`: one call, or one creation, outside of any chain.
 
-use super::args::How;
+use crate::args::evm::How;
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::report::key_values;

@@ -5,7 +5,7 @@ use crate::args::Global;
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::report::key_values;
-use crate::verbs;
+use crate::verbs::home;
 use anyhow::Result;
 use cotenant_host::state::WorkingState;
 use cotenant_host::view::StateView;
@@ -49,7 +49,7 @@ pub(super) fn run(
     let hash: CodeHash = hex_digits("CODE_HASH", code_hash.as_bytes())?
         .try_into()
         .map_err(|_| Failure::usage("InvalidHash", "CODE_HASH: a hash is 32 bytes"))?;
-    let host = verbs::open(global, console)?;
+    let host = home::read(global, console)?;
     let found = find(&host.state()?, account, &hash)?;
     let fork = match found.promotion.fork {
         engine_abi::Fork::Cancun => Fork::Cancun,
