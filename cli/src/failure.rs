@@ -1,6 +1,6 @@
 //! Why a command did not do its work, and the exit code that says so.
 
-use cotenant_host::runtime::RuntimeError;
+use cotenant_host::runtime::{self, RuntimeError};
 use cotenant_host::state::OpenError;
 use cotenant_host::{HostError, HostFault};
 use cotenant_submodules::validate::{Rejection, Violation};
@@ -140,11 +140,17 @@ impl Failure {
             Some(HostError::Runtime(RuntimeError::Fault(fault)) | HostError::Fault(fault)) => {
                 Self::of_fault(fault)
             }
+            Some(HostError::Deploy(failed)) => Self::of_receipt(&failed.failure),
             None => match error.downcast_ref::<HostFault>() {
                 Some(fault) => Self::of_fault(fault),
                 None => Self::new(Exit::Internal, "Internal", message),
             },
         }
+    }
+
+    /// A receipt that failed.
+    pub(crate) fn of_receipt(failure: &runtime::Failure) -> Self {
+        Self::new(Exit::of_abort(&failure.code), &failure.code, &failure.message)
     }
 
     fn of_open(error: &OpenError) -> Self {

@@ -5,7 +5,7 @@ mod print;
 
 pub(crate) use print::{call_tree, key_values, receipts, receipts_of, table};
 
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use crate::text;
 use cotenant_host::exec::Abort;
 use cotenant_host::runtime::{FeeItem, ReceiptOutcome, Status, TransactionOutcome};
@@ -147,10 +147,7 @@ impl TransactionReport {
     /// The report of a transaction; its error is that of the receipt it became.
     pub(crate) fn of(outcome: &TransactionOutcome) -> Self {
         let error = match outcome.root().map(|root| &root.status) {
-            Some(Status::Failure(failure)) => {
-                let exit = Exit::of_abort(&failure.code);
-                Some(Failure::new(exit, &failure.code, &failure.message))
-            }
+            Some(Status::Failure(failure)) => Some(Failure::of_receipt(failure)),
             _ => None,
         };
         Self {

@@ -11,8 +11,8 @@ use crate::exec::{self, CallContext, Execution, Rules};
 use crate::marks::Marks;
 use crate::registry::{CacheLimits, CodeSource, Registry, RegistryOptions};
 use crate::runtime::{
-    DeployRejection, Deployer, Executor, FaultReport, NoWatch, ReceiptOutcome, Runtime,
-    RuntimeError, Transaction, TransactionOutcome, Watch,
+    DeployRejection, Deployer, Executor, Failure, FaultReport, NoWatch, ReceiptOutcome, Runtime,
+    RuntimeError, Status, Transaction, TransactionOutcome, Watch,
 };
 use crate::state::{DiskStore, MemoryStore, OpenError, Store, WorkingState, keys};
 use crate::view::{ModuleRecord, StateView};
@@ -85,9 +85,21 @@ pub enum HostError {
     /// The transaction was refused, or the host failed.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+    /// The transaction of a deploy ran, and its receipt failed: nothing was deployed.
+    #[error("not deployed: {}: {}", .0.failure.code, .0.failure.message)]
+    Deploy(Box<DeployFailed>),
     /// The host's own fault.
     #[error(transparent)]
     Fault(#[from] HostFault),
+}
+
+/// A deploy that failed, and what it cost.
+#[derive(Debug)]
+pub struct DeployFailed {
+    /// Why; its message lists every rule that the code breaks.
+    pub failure: Failure,
+    /// What is reported of the transaction.
+    pub outcome: TransactionOutcome,
 }
 
 /// A function call to make.
@@ -127,10 +139,32 @@ impl Call {
         self
     }
 
-    /// The same with this much gas.
+    /// The same with arguments as JSON, which is what near-sdk's methods take.
+    ///
+    /// # Errors
+    /// The value cannot be JSON: it has keys that are no text, or its own serialisation fails.
+    pub fn args_json(self, args: &impl serde::Serialize) -> Result<Self, serde_json::Error> {
+        Ok(self.args(serde_json::to_vec(args)?))
+    }
+
+    /// The same with this much gas prepaid, in units: 10^12 are a Tgas.
     #[must_use]
     pub fn gas(mut self, gas: u64) -> Self {
         self.gas = gas;
+        self
+    }
+
+    /// The same with this balance attached, in yoctoNEAR: 10^24 are a NEAR.
+    #[must_use]
+    pub fn deposit(mut self, deposit: u128) -> Self {
+        self.deposit = deposit;
+        self
+    }
+
+    /// The same signed by another account, which pays.
+    #[must_use]
+    pub fn signer(mut self, signer: AccountId) -> Self {
+        self.signer = Some(signer);
         self
     }
 }
@@ -365,7 +399,7 @@ impl Host {
     /// namespace is replaced; [`Host::deploy_as`] chooses.
     ///
     /// # Errors
-    /// The transaction is refused. Code that breaks a rule fails the receipt, with the full report.
+    /// The transaction is refused, or its receipt fails ([`HostError::Deploy`]): code that breaks rules, with the full report.
     pub fn deploy(
         &self,
         module: &ModuleId,
@@ -378,8 +412,8 @@ impl Host {
     /// Deploys a module, in the place of what the mode allows to replace.
     ///
     /// # Errors
-    /// The transaction is refused. Code that breaks a rule fails the receipt, with the full report; so does a
-    /// namespace that is taken (`ModuleExists`).
+    /// The transaction is refused, or its receipt fails ([`HostError::Deploy`]): code that breaks rules, with the full report,
+    /// or a namespace that is taken (`ModuleExists`).
     pub fn deploy_as(
         &self,
         module: &ModuleId,
@@ -387,7 +421,7 @@ impl Host {
         code: &[u8],
     ) -> Result<TransactionOutcome, HostError> {
         self.runtime.ensure_account(&module.account, FIRST_BALANCE)?;
-        Ok(self.runtime.execute(&Transaction {
+        let outcome = self.runtime.execute(&Transaction {
             signer: module.account.clone(),
             signer_key: None,
             receiver: module.account.clone(),
@@ -396,7 +430,14 @@ impl Host {
                 mode,
                 code: Code::Bytes(code.to_vec()),
             }],
-        })?)
+        })?;
+        match outcome.root().map(|root| &root.status) {
+            Some(Status::Failure(failure)) => {
+                let failure = failure.clone();
+                Err(HostError::Deploy(Box::new(DeployFailed { failure, outcome })))
+            }
+            _ => Ok(outcome),
+        }
     }
 
     /// Calls a method by a transaction; accounts that it names are created if they are new.

@@ -20,4 +20,4 @@ pub mod state;
 pub mod view;
 
 pub use fault::{DiskFault, Halt, HostFault, ReceiptFault};
-pub use host::{Call, FIRST_BALANCE, Host, HostError, Machine, Options};
+pub use host::{Call, DeployFailed, FIRST_BALANCE, Host, HostError, Machine, Options};

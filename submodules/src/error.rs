@@ -22,7 +22,7 @@ pub enum SyncExecutionError {
     #[error("the callee ran out of its gas")]
     OutOfGas,
     /// The callee trapped; a kind of near-vm-runner's `WasmTrap`, in its order.
-    #[error("the callee trapped (kind {0})")]
+    #[error("the callee trapped: {}", trap_words(*.0))]
     WasmTrap(u8),
     /// The callee panicked with a message.
     #[error("the callee panicked: {0}")]
@@ -63,6 +63,21 @@ pub enum SyncExecutionError {
         /// The limit in force, in bytes.
         limit: u64,
     },
+}
+
+/// What a trap's number stands for, in near-vm-runner's order of `WasmTrap`.
+fn trap_words(kind: u8) -> &'static str {
+    match kind {
+        0 => "an `unreachable` instruction",
+        1 => "an indirect call of another signature",
+        2 => "a memory access out of bounds",
+        3 => "an indirect call out of bounds",
+        4 => "illegal arithmetic",
+        5 => "a misaligned atomic access",
+        6 => "an indirect call to null",
+        7 => "the stack overflowed",
+        _ => "for an unknown reason",
+    }
 }
 
 impl SyncExecutionError {

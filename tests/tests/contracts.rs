@@ -23,9 +23,7 @@ impl World {
             let options = Options { engines: vec![engine], ..Options::default() };
             let host = Host::in_memory(&options).unwrap();
             for (module, visibility, code) in modules {
-                let outcome = host.deploy(&id(module), *visibility, code).unwrap();
-                let status = outcome.status().cloned();
-                assert!(matches!(status, Some(Status::SuccessValue(_))), "{module}: {status:?}");
+                host.deploy(&id(module), *visibility, code).unwrap();
             }
             (engine, host)
         });

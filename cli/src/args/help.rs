@@ -153,3 +153,16 @@ pub(super) const STATE_VIEW_JSON: &str = "\
 Examples: cotenant state view alice.near
           cotenant state view alice.near:notes --prefix-hex 00 --limit 10
 --json: {\"module\",\"values\":[{\"key_base64\",\"value_base64\"}],\"more\"}; `more` tells that there are values beyond the limit.";
+
+pub(super) const DOCTOR_JSON: &str = "\
+Exits with 4 if something is broken, with 0 if everything works, be it slower or with less room than it could be.
+--json: {\"ok\",\"checks\":[{\"name\",\"state\":\"ok\"|\"note\"|\"broken\",\"found\",\"hint\":null|text}]}";
+
+pub(super) const COMPLETIONS_HELP: &str = "\
+Examples: cotenant completions bash > ~/.local/share/bash-completion/completions/cotenant
+          cotenant completions zsh > ~/.zfunc/_cotenant
+          cotenant completions fish > ~/.config/fish/completions/cotenant.fish";
+
+pub(super) const MAN_HELP: &str = "\
+Examples: cotenant man | man -l -
+          cotenant man --out ~/.local/share/man/man1";

@@ -16,9 +16,9 @@ use cotenant_submodules::{ModuleId, Replace};
 use evm::EvmVerb;
 use help::{
     ABI_JSON, CACHE_CHANGED_JSON, CACHE_CLEAR_JSON, CACHE_LS_JSON, CACHE_VERIFY_JSON, CALL_JSON,
-    CHECK_JSON, CONTRACTS_JSON, DEMO_JSON, DEPLOY_JSON, EVM_JSON, EXIT_CODES, MODULES_JSON,
-    RECEIPTS_JSON, REPRODUCE_JSON, SCRUB_JSON, SOAK_JSON, STATE_VIEW_JSON, TRANSACTION_JSON,
-    VIEW_JSON,
+    CHECK_JSON, COMPLETIONS_HELP, CONTRACTS_JSON, DEMO_JSON, DEPLOY_JSON, DOCTOR_JSON, EVM_JSON,
+    EXIT_CODES, MAN_HELP, MODULES_JSON, RECEIPTS_JSON, REPRODUCE_JSON, SCRUB_JSON, SOAK_JSON,
+    STATE_VIEW_JSON, TRANSACTION_JSON, VIEW_JSON,
 };
 use near_account_id::AccountId;
 use near_gas::NearGas;
@@ -176,6 +176,22 @@ pub(crate) enum Verb {
     /// List the project's contracts, or write them as .wasm files to deploy
     #[command(after_long_help = CONTRACTS_JSON)]
     Contracts {
+        /// Folder to write them to; created if it is missing
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+    /// Look at this machine and the home: what works, what does not, and what to do
+    #[command(after_long_help = DOCTOR_JSON)]
+    Doctor,
+    /// Print completions for a shell
+    #[command(after_long_help = COMPLETIONS_HELP)]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write one for each verb
+    #[command(after_long_help = MAN_HELP)]
+    Man {
         /// Folder to write them to; created if it is missing
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use cotenant_host::engine::EngineKind;
 use cotenant_host::exec::Abort;
 use cotenant_host::runtime::Status;
-use cotenant_host::{Call, Host};
+use cotenant_host::{Call, Host, HostError};
 use cotenant_submodules::{ModuleId, Visibility};
 use std::time::{Duration, Instant};
 
@@ -56,11 +56,10 @@ pub(super) fn deploy(host: &Host, mode: Mode) -> Result<Result<(), String>> {
         Mode::WasmInWasm => vec![(main, Visibility::Public, cotenant_contracts::wasm_in_wasm())],
     };
     for (module, visibility, code) in modules {
-        let outcome = host.deploy(&module, visibility, code)?;
-        let root = outcome.root().context("the receipt of a deploy did not run")?;
-        if let Status::Failure(failure) = &root.status {
-            return Ok(Err(failure.message.clone()));
-        }
+        match host.deploy(&module, visibility, code) {
+            Err(HostError::Deploy(failed)) => return Ok(Err(failed.failure.message.clone())),
+            other => other?,
+        };
     }
     Ok(Ok(()))
 }

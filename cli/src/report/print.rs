@@ -2,7 +2,7 @@
 
 use crate::report::{ReceiptReport, StatusReport, TreeReport};
 use crate::text::{shown, tgas};
-use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 use serde_json::Value;
 
 /// A line below the header and nothing else.
@@ -12,6 +12,8 @@ const STYLE: TableStyle =
 /// A table with a header; the columns whose positions are named hold numbers.
 pub(crate) fn table(header: &[&str], numbers: &[usize]) -> Table {
     let mut table = Table::new();
+    // On a terminal as wide as it is, elsewhere as wide as its content.
+    table.set_content_arrangement(ContentArrangement::Dynamic);
     table.load_style(STYLE).set_header(header.iter().copied());
     for column in numbers {
         if let Some(column) = table.column_mut(*column) {

@@ -9,8 +9,7 @@ use crate::verbs::warnings::{self, Warning};
 use crate::verbs::{home, input};
 use anyhow::{Context, Result};
 use cotenant_host::engine::EngineKind;
-use cotenant_host::runtime::Status;
-use cotenant_host::{Host, HostFault};
+use cotenant_host::{Host, HostError};
 use cotenant_submodules::validate::{inspect, validate};
 use cotenant_submodules::{DeployMode, ModuleId, Replace, Visibility};
 use near_parameters::vm::Config;
@@ -138,16 +137,17 @@ fn deploy(
     let before = host.modules(&id.account)?.get(&id.namespace).map(|record| record.code_hash);
     let start = Instant::now();
     let progress = console.progress(format!("deploying {id}"));
-    let outcome = host.deploy_as(id, mode, code)?;
+    let outcome = match host.deploy_as(id, mode, code) {
+        Err(HostError::Deploy(failed)) => {
+            report.gas_total = failed.outcome.gas_total();
+            report.error = Some(Failure::of_receipt(&failed.failure).with("where", id.to_string()));
+            return Ok(());
+        }
+        other => other?,
+    };
     drop(progress);
     console.note(format_args!("deployed in {} ms", start.elapsed().as_millis()));
     report.gas_total = outcome.gas_total();
-    let root = outcome.root().ok_or_else(|| HostFault::Bug("the receipt did not run".into()))?;
-    if let Status::Failure(failure) = &root.status {
-        let failed = Failure::new(Exit::of_abort(&failure.code), &failure.code, &failure.message);
-        report.error = Some(failed.with("where", id.to_string()));
-        return Ok(());
-    }
     let modules = host.modules(&id.account)?;
     let record = modules.get(&id.namespace).context("the deployed module is not there")?;
     report.ok = true;

@@ -9,9 +9,11 @@ mod check;
 mod contracts;
 mod demo;
 mod deploy;
+mod doctor;
 mod evm;
 mod home;
 mod input;
+mod manual;
 mod modules;
 mod outcomes;
 mod running;
@@ -56,6 +58,9 @@ pub(crate) fn run(cli: Cli, console: &Console) -> Result<Exit> {
         Verb::Abi => abi::run(global, console),
         Verb::Demo => demo::run(global, console),
         Verb::Contracts { out } => contracts::run(out.as_deref(), global, console),
+        Verb::Doctor => doctor::run(global, console),
+        Verb::Completions { shell } => manual::completions(shell, console),
+        Verb::Man { out } => manual::man(out.as_deref(), console),
         Verb::Evm { what } => evm::run(what, global, console),
         Verb::State { what } => state::run(&what, global, console),
         Verb::Rehearse { receipt } => state::rehearse(receipt, global),

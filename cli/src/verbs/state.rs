@@ -124,7 +124,7 @@ fn reproduce(file: &Path, engine: EngineKind, console: &Console) -> Result<Exit>
     let report = FaultReport::of_bytes(&bytes)
         .ok_or_else(|| Failure::usage("NoFaultReport", format!("{name}: no report of a fault")))?;
     let (again, status) = match Host::reproduce(&report, engine) {
-        Ok(outcome) => (None, Some(format!("{:?}", outcome.status))),
+        Ok(outcome) => (None, Some(outcome.status.to_string())),
         Err(error) => (Some(error.to_string()), None),
     };
     let exit = if again.is_some() { Exit::Internal } else { Exit::Fine };

@@ -35,3 +35,19 @@ fn the_projects_contracts_are_written_as_files_that_deploy() {
         assert_eq!((exit, &report["ok"]), (0, &Value::Bool(true)), "{report}");
     }
 }
+
+#[test]
+fn doctor_completions_and_manual_pages_need_no_home() {
+    let folder = Folder::new();
+    let (exit, report) = folder.json(&["doctor"]);
+    assert_eq!((exit, &report["ok"]), (0, &Value::Bool(true)), "{report}");
+    assert!(!folder.path("home").exists());
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(folder.run(&["completions", shell]).stdout.contains("lock-wait"), "{shell}");
+    }
+    assert!(folder.run(&["man"]).stdout.starts_with(".ie"));
+    let out = folder.path("man");
+    assert_eq!(folder.run(&["man", "--out", out.to_str().expect("UTF-8")]).exit, 0);
+    let page = std::fs::read_to_string(out.join("cotenant-keys-add.1")).expect("a page");
+    assert!(page.contains("namespaces"), "{page}");
+}

@@ -13,7 +13,11 @@ pub mod metrics {
     ///
     /// # Errors
     /// The registry's: a name that is taken or malformed.
-    pub fn try_create_int_counter_vec(name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec> {
+    pub fn try_create_int_counter_vec(
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<IntCounterVec> {
         register(IntCounterVec::new(Opts::new(name, help), labels)?)
     }
 
@@ -21,7 +25,11 @@ pub mod metrics {
     ///
     /// # Errors
     /// The registry's: a name that is taken or malformed.
-    pub fn try_create_int_gauge_vec(name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec> {
+    pub fn try_create_int_gauge_vec(
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<IntGaugeVec> {
         register(IntGaugeVec::new(Opts::new(name, help), labels)?)
     }
 
@@ -51,15 +59,22 @@ pub mod metrics {
 
 #[cfg(test)]
 mod tests {
-    use super::metrics::{try_create_histogram_vec, try_create_int_counter_vec, try_create_int_gauge_vec};
+    use super::metrics::{
+        try_create_histogram_vec, try_create_int_counter_vec, try_create_int_gauge_vec,
+    };
 
     #[test]
     fn metrics_are_registered_once() {
         let counter = try_create_int_counter_vec("near_test_total", "help", &["of"]).unwrap();
         counter.with_label_values(&["a"]).inc_by(3);
         assert_eq!(counter.with_label_values(&["a"]).get(), 3);
-        assert!(try_create_int_gauge_vec("near_test_total", "help", &["of"]).is_err(), "the name is taken");
-        let times = try_create_histogram_vec("near_test_seconds", "help", &["of"], Some(vec![0.1, 1.0])).unwrap();
+        assert!(
+            try_create_int_gauge_vec("near_test_total", "help", &["of"]).is_err(),
+            "the name is taken"
+        );
+        let times =
+            try_create_histogram_vec("near_test_seconds", "help", &["of"], Some(vec![0.1, 1.0]))
+                .unwrap();
         times.with_label_values(&["a"]).observe(0.5);
         assert_eq!(times.with_label_values(&["a"]).get_sample_count(), 1);
     }

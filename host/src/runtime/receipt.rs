@@ -9,6 +9,7 @@ use cotenant_submodules::calls::{CallNode, GasPart, GasProfile};
 use near_account_id::{AccountId, AccountIdRef};
 use near_crypto::{KeyType, PublicKey};
 use near_primitives_core::hash::CryptoHash;
+use std::fmt;
 
 /// A message to an account. One that refunds comes from `system`.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -103,6 +104,43 @@ pub enum Status {
     SuccessReceipt(CryptoHash),
     /// It failed and changed nothing.
     Failure(Failure),
+}
+
+impl fmt::Display for Status {
+    /// In words; of a value only its length, for it may be anything.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Status::SuccessValue(value) => write!(f, "succeeded with {} bytes", value.len()),
+            Status::SuccessReceipt(id) => write!(f, "succeeded, its value comes from receipt {id}"),
+            Status::Failure(failure) => write!(f, "failed: {failure}"),
+        }
+    }
+}
+
+impl serde::Serialize for Status {
+    /// As NEAR's JSON-RPC has it: `SuccessValue` in base64, `SuccessReceiptId`, or `Failure` with its fields.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Status::SuccessValue(value) => {
+                serializer.collect_map([("SuccessValue", base64(value))])
+            }
+            Status::SuccessReceipt(id) => {
+                serializer.collect_map([("SuccessReceiptId", id.to_string())])
+            }
+            Status::Failure(failure) => serializer.collect_map([("Failure", failure)]),
+        }
+    }
+}
+
+/// Base64 with padding.
+fn base64(bytes: &[u8]) -> String {
+    near_primitives_core::serialize::to_base64(bytes)
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
 }
 
 /// Why a receipt failed.

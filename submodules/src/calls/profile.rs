@@ -3,6 +3,8 @@
 use super::{CallNode, GasSplit};
 use crate::Visibility;
 use crate::table::{Group, HOST_FUNCTIONS, HostFunction, Provider};
+use serde::{Serialize, Serializer};
+use std::fmt;
 use std::ops::{Add, AddAssign};
 
 /// What gas is spent on (`docs/spec/gas.md`, "What gas is spent on"). Each unit is of one part.
@@ -84,6 +86,26 @@ impl GasProfile {
     }
 }
 
+impl fmt::Display for GasProfile {
+    /// Each part that is not zero with its gas in units: `wasm 1200 + fees 300 = 1500`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = GasPart::ALL.into_iter().filter(|part| self.part(*part) > 0);
+        for (position, part) in parts.enumerate() {
+            let plus = if position > 0 { " + " } else { "" };
+            write!(f, "{plus}{} {}", part.name(), self.part(part))?;
+        }
+        let equals = if self.total() > 0 { " = " } else { "" };
+        write!(f, "{equals}{}", self.total())
+    }
+}
+
+impl Serialize for GasProfile {
+    /// An object: the name of each part with its gas, in units.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(GasPart::ALL.map(|part| (part.name(), self.part(part))))
+    }
+}
+
 impl AddAssign for GasProfile {
     fn add_assign(&mut self, other: Self) {
         GasPart::ALL.into_iter().for_each(|part| self.count(part, other.part(part)));
@@ -154,5 +176,14 @@ mod tests {
         assert_eq!(parts(Visibility::Public), [2, 7, 7, 10, 1, 0]);
         assert_eq!(parts(Visibility::Private), [2, 0, 7, 17, 1, 0]);
         assert_eq!(split.profile(Visibility::Public).total(), split.total());
+    }
+
+    #[test]
+    fn a_profile_is_shown_with_the_names_of_its_parts() {
+        let mut profile = GasProfile::default();
+        assert_eq!(profile.to_string(), "0");
+        profile.count(GasPart::Wasm, 1_200);
+        profile.count(GasPart::Fees, 300);
+        assert_eq!(profile.to_string(), "wasm 1200 + fees 300 = 1500");
     }
 }
