@@ -5,4 +5,5 @@ pub mod oracle;
 pub mod programs;
 pub mod seed;
 pub mod smith;
+pub mod spec;
 pub mod world;

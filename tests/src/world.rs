@@ -152,6 +152,11 @@ impl World {
         Ok(Self { rules: Arc::new(Rules::new(schedule)), registry, account })
     }
 
+    /// An account whose modules a registry has.
+    pub fn of(schedule: Arc<Schedule>, registry: Arc<Registry>, account: Account) -> Self {
+        Self { rules: Arc::new(Rules::new(schedule)), registry, account }
+    }
+
     /// A session on an engine, on this thread.
     pub fn session(&self, engine: EngineKind, gas: u64) -> Session {
         self.session_of(engine, call_context(gas))
