@@ -8,6 +8,7 @@
 mod args;
 mod bench;
 mod console;
+mod evm;
 mod failure;
 mod report;
 mod text;

@@ -8,6 +8,7 @@ use near_account_id::AccountId;
 use near_crypto::PublicKey;
 use near_gas::NearGas;
 use near_token::NearToken;
+use revm::primitives::{Address, U256};
 use std::path::PathBuf;
 
 /// The folder of the state unless `--home` names one.
@@ -108,6 +109,31 @@ pub(super) fn hex_bytes(text: &str) -> Result<Hex, String> {
     hex::decode(digits).map(Hex).map_err(|error| format!("{error}; write hexadecimal digits"))
 }
 
+/// An amount of ether: `1 ether`, `5 gwei`, or wei without a unit.
+pub(super) fn wei(text: &str) -> Result<U256, String> {
+    const HINT: &str = "write `1 ether`, `0.5 ether`, `5 gwei` or a number of wei";
+    let text = text.trim();
+    let number = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic()).trim_end();
+    let decimals: usize = match text[number.len()..].trim() {
+        "" | "wei" => 0,
+        "gwei" => 9,
+        "ether" | "eth" => 18,
+        _ => return Err(HINT.to_owned()),
+    };
+    let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+    let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || part.len() > decimals || !is_number(whole) || !is_number(part) {
+        return Err(HINT.to_owned());
+    }
+    let digits = format!("{whole}{part:0<decimals$}");
+    U256::from_str_radix(&digits, 10).map_err(|_| format!("more than 2^256 wei; {HINT}"))
+}
+
+/// An address of the EVM.
+pub(super) fn address(text: &str) -> Result<Address, String> {
+    text.parse().map_err(|error| format!("{error}; an address is 0x and 40 hexadecimal digits"))
+}
+
 /// Bytes that were written in hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Hex(pub(crate) Vec<u8>);
@@ -144,6 +170,24 @@ mod tests {
         assert_eq!((size("12").unwrap(), size(" 3 KiB ").unwrap()), (12, 3 << 10));
         for bad in ["", "GiB", "8 GB", "-1 MiB", "20000000000 GiB", "1.5 GiB"] {
             assert!(size(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn ether_is_read_in_each_unit() {
+        for (text, amount) in [
+            ("1 ether", 10_u64.pow(18)),
+            ("0.5ether", 5 * 10_u64.pow(17)),
+            ("5 gwei", 5_000_000_000),
+            ("7", 7),
+            ("7 wei", 7),
+        ] {
+            assert_eq!(wei(text).unwrap(), U256::from(amount), "{text}");
+        }
+        for bad in
+            ["", "ether", "1 NEAR", "1.5", "-1", "1.0000000000000000001 ether", &"9".repeat(90)]
+        {
+            assert!(wei(bad).is_err(), "{bad}");
         }
     }
 

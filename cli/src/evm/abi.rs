@@ -34,16 +34,25 @@ pub(crate) fn calldata(
     Ok(Calldata { bytes, function: Some(function) })
 }
 
-/// Encodes the arguments of a constructor, by the ABI.
-pub(crate) fn constructor(arguments: &[String], abi: Option<&JsonAbi>) -> Result<Vec<u8>, Failure> {
-    let constructor = abi.and_then(|abi| abi.constructor.as_ref());
-    let inputs = constructor.map_or(&[][..], |constructor| &constructor.inputs);
-    if abi.is_none() && !arguments.is_empty() {
-        let message = "the types of a constructor's arguments are in its ABI, and there is none";
-        let hint = "give the compiler's JSON instead of the code, or its ABI with --abi FILE";
-        return Err(Failure::usage("NoAbi", message).with("hint", hint));
-    }
-    let values = values(inputs, arguments, "constructor")?;
+/// Encodes the arguments of a constructor, by the types that are given or else by the ABI.
+pub(crate) fn constructor(
+    arguments: &[String],
+    types: Option<&str>,
+    abi: Option<&JsonAbi>,
+) -> Result<Vec<u8>, Failure> {
+    let inputs = match types {
+        Some(types) => function(&format!("constructor({types})"), None)?.inputs,
+        None if abi.is_none() && !arguments.is_empty() => {
+            let message = "the types of the constructor's arguments are not known";
+            let hint = "name them, `--types address,uint256`, or give the compiler's JSON, or its ABI with --abi FILE";
+            return Err(Failure::usage("NoAbi", message).with("hint", hint));
+        }
+        None => {
+            let constructor = abi.and_then(|abi| abi.constructor.as_ref());
+            constructor.map(|constructor| constructor.inputs.clone()).unwrap_or_default()
+        }
+    };
+    let values = values(&inputs, arguments, "the constructor")?;
     Ok(DynSolValue::Tuple(values).abi_encode_params())
 }
 
@@ -59,8 +68,10 @@ fn function(signature: &str, abi: Option<&JsonAbi>) -> Result<Function, Failure>
     match known {
         [function] => Ok(function.clone()),
         [] => {
-            let message = format!("`{}` is no signature and no function of an ABI", shown(signature));
-            let hint = "write its types: `transfer(address,uint256)`, give --abi FILE, or digits with 0x";
+            let message =
+                format!("`{}` is no signature and no function of an ABI", shown(signature));
+            let hint =
+                "write its types: `transfer(address,uint256)`, give --abi FILE, or digits with 0x";
             Err(Failure::usage("InvalidSignature", message).with("hint", hint))
         }
         several => {
@@ -74,7 +85,8 @@ fn function(signature: &str, abi: Option<&JsonAbi>) -> Result<Function, Failure>
 
 fn values(inputs: &[Param], arguments: &[String], what: &str) -> Result<Vec<DynSolValue>, Failure> {
     if inputs.len() != arguments.len() {
-        let message = format!("{what} takes {} arguments, {} were given", inputs.len(), arguments.len());
+        let message =
+            format!("{what} takes {} arguments, {} were given", inputs.len(), arguments.len());
         return Err(Failure::usage("InvalidArgs", message));
     }
     let mut values = Vec::new();
@@ -146,7 +158,9 @@ fn word(value: &DynSolValue) -> String {
         DynSolValue::Function(function) => format!("0x{}", hex::encode(function)),
         DynSolValue::Bytes(bytes) => format!("0x{}", hex::encode(bytes)),
         DynSolValue::String(text) => format!("\"{}\"", shown(text)),
-        DynSolValue::Array(values) | DynSolValue::FixedArray(values) => format!("[{}]", list(values)),
+        DynSolValue::Array(values) | DynSolValue::FixedArray(values) => {
+            format!("[{}]", list(values))
+        }
         DynSolValue::Tuple(values) => format!("({})", list(values)),
     }
 }
@@ -182,7 +196,11 @@ mod tests {
 
     #[test]
     fn what_comes_back_is_said_in_words() {
-        let call = calldata(Some("balanceOf(address)(uint256)"), &texts(&["0x70997970C51812dc3A010C7d01b50e0d17dc79C8"]), None);
+        let call = calldata(
+            Some("balanceOf(address)(uint256)"),
+            &texts(&["0x70997970C51812dc3A010C7d01b50e0d17dc79C8"]),
+            None,
+        );
         let mut output = [0; 32];
         output[31] = 7;
         assert_eq!(returned(call.unwrap().function.as_ref(), &output).as_deref(), Some("7"));
@@ -193,7 +211,10 @@ mod tests {
         let mut panic = vec![0x4e, 0x48, 0x7b, 0x71];
         panic.extend([0; 31]);
         panic.push(0x11);
-        assert_eq!(reverted(&panic, None).as_deref(), Some("Panic(0x11): arithmetic overflow or underflow"));
+        assert_eq!(
+            reverted(&panic, None).as_deref(),
+            Some("Panic(0x11): arithmetic overflow or underflow")
+        );
         let abi = JsonAbi::parse(["error Short(uint256 has, uint256 wants)"]).unwrap();
         let custom = abi.errors().next().unwrap();
         let one = |number: u64| DynSolValue::Uint(revm::primitives::U256::from(number), 256);

@@ -63,8 +63,13 @@ pub(crate) fn code(text: &str, name: Option<&str>, part: Part) -> Result<Code, F
     };
     let digits = digits.unwrap_or_default();
     if digits.contains("__") {
-        let message = format!("{}: {} is not linked: a library's address is missing", shown(text), shown(contract.name));
-        return Err(Failure::usage("Unlinked", message).with("hint", "link it: `solc --link`, `forge build --libraries`"));
+        let message = format!(
+            "{}: {} is not linked: a library's address is missing",
+            shown(text),
+            shown(contract.name)
+        );
+        return Err(Failure::usage("Unlinked", message)
+            .with("hint", "link it: `solc --link`, `forge build --libraries`"));
     }
     Ok(Code { bytes: hex_digits(text, digits.as_bytes())?, abi: parsed_abi(text, contract.abi)? })
 }
@@ -94,10 +99,12 @@ fn read(path: &str) -> Result<Vec<u8>, Failure> {
         "-" => read(&mut io::stdin().lock()),
         path => File::open(path).and_then(|mut file| read(&mut file)),
     };
-    let bytes = bytes.map_err(|error| unreadable(match error.kind() {
-        io::ErrorKind::NotFound => "no such file".to_owned(),
-        _ => error.to_string(),
-    }))?;
+    let bytes = bytes.map_err(|error| {
+        unreadable(match error.kind() {
+            io::ErrorKind::NotFound => "no such file".to_owned(),
+            _ => error.to_string(),
+        })
+    })?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
         return Err(unreadable(format!("more than {FILE_BYTES_MAX} bytes")));
     }
@@ -113,16 +120,23 @@ fn json(path: &str, content: &[u8]) -> Result<Value, Failure> {
 fn contracts(json: &Value) -> Vec<Contract<'_>> {
     let Some(listed) = json["contracts"].as_object() else {
         let contract = Contract {
-            name: json["contractName"].as_str().unwrap_or_default(),
-            runtime: object(&json["deployedBytecode"]),
-            init: object(&json["bytecode"]),
+            name: json["contractName"]
+                .as_str()
+                .or_else(|| json["name"].as_str())
+                .unwrap_or_default(),
+            // The last are those of contracts/evm/bytecode.
+            runtime: object(&json["deployedBytecode"]).or_else(|| json["runtime"].as_str()),
+            init: object(&json["bytecode"]).or_else(|| json["creation"].as_str()),
             abi: json.get("abi"),
         };
         return vec![contract];
     };
     let mut found = Vec::new();
     for (key, value) in listed {
-        if value.get("bin").is_some() || value.get("bin-runtime").is_some() || value.get("abi").is_some() {
+        if value.get("bin").is_some()
+            || value.get("bin-runtime").is_some()
+            || value.get("abi").is_some()
+        {
             found.push(Contract {
                 name: key.rsplit(':').next().unwrap_or(key),
                 runtime: value["bin-runtime"].as_str(),
@@ -187,8 +201,10 @@ fn one<'a>(
     match contracts.len() {
         1 => Ok(contracts.swap_remove(0)),
         0 => {
-            let message = format!("{}: no contract `{}`", shown(path), shown(name.unwrap_or_default()));
-            Err(Failure::usage("NoContract", message).with("hint", format!("there are: {}", names.join(", "))))
+            let message =
+                format!("{}: no contract `{}`", shown(path), shown(name.unwrap_or_default()));
+            Err(Failure::usage("NoContract", message)
+                .with("hint", format!("there are: {}", names.join(", "))))
         }
         _ => {
             let message = format!("{}: {} contracts", shown(path), names.len());
@@ -205,7 +221,9 @@ fn parsed_abi(path: &str, abi: Option<&Value>) -> Result<Option<JsonAbi>, Failur
         Some(Value::String(text)) => serde_json::from_str(text),
         Some(value) => serde_json::from_value(value.clone()),
     };
-    parsed.map(Some).map_err(|error| Failure::usage("InvalidAbi", format!("{}: {error}", shown(path))))
+    parsed
+        .map(Some)
+        .map_err(|error| Failure::usage("InvalidAbi", format!("{}: {error}", shown(path))))
 }
 
 /// Code that is not too long for the compiler.
@@ -228,11 +246,13 @@ pub(crate) fn hex_digits(what: &str, text: &[u8]) -> Result<Vec<u8>, Failure> {
     let wrong = digits.iter().position(|byte| !byte.is_ascii_hexdigit());
     if let Some(position) = wrong {
         let found = char::from(digits[position]).escape_default();
-        let message = format!("{}: `{found}` at position {position} is no hexadecimal digit", shown(what));
+        let message =
+            format!("{}: `{found}` at position {position} is no hexadecimal digit", shown(what));
         return Err(Failure::usage("NotHex", message));
     }
     hex::decode(digits).map_err(|_| {
-        let message = format!("{}: {} hexadecimal digits are no whole bytes", shown(what), digits.len());
+        let message =
+            format!("{}: {} hexadecimal digits are no whole bytes", shown(what), digits.len());
         Failure::usage("OddHex", message)
     })
 }

@@ -99,6 +99,15 @@ pub(super) fn aborted(target: &Target, abort: &Abort) -> Failure {
     }
 }
 
+/// What to do about a failure of any call, whichever module it was for.
+pub(super) fn hint_of(code: &str) -> Option<&'static str> {
+    match code {
+        "HostError.GasExceeded" => Some("attach more gas"),
+        "LackBalanceForState" => Some("attach a deposit, or let the contract free storage"),
+        _ => None,
+    }
+}
+
 fn hint(target: &Target, code: &str) -> Option<String> {
     let module = &target.module;
     Some(match code {
@@ -113,8 +122,7 @@ fn hint(target: &Target, code: &str) -> Option<String> {
         "MethodResolveError.MethodNotFound" => {
             "the module exports no function of that name without parameters and results".into()
         }
-        "LackBalanceForState" => "attach a deposit, or let the contract free storage".into(),
-        _ => return None,
+        code => return hint_of(code).map(str::to_owned),
     })
 }
 

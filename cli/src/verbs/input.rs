@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 /// Bytes of the largest file that is read: many times the largest module NEAR takes.
-pub(super) const FILE_BYTES_MAX: u64 = 64 << 20;
+const FILE_BYTES_MAX: u64 = 64 << 20;
 
 /// First bytes of a component: the layer of the binary format that a core module has 0 in is 1.
 const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";

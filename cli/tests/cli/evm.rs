@@ -13,7 +13,7 @@ fn bytecode_that_is_none_is_refused() {
     for (code, options, exit, error) in [
         ("600", &[][..], 2, "OddHex"),
         ("0xzz", &[], 2, "NotHex"),
-        ("no/such/file.hex", &[], 2, "NotHex"),
+        ("no/such/file.hex", &[], 2, "FileUnreadable"),
         (blanks.as_str(), &[], 2, "NotHex"),
         ("600160", &["--max-code-bytes", "2"], 3, "CodeTooLong"),
     ] {
@@ -36,6 +36,7 @@ fn compile_writes_a_module_and_reports() {
         "blocks",
         "bytecode_bytes",
         "code_bytes",
+        "code_hash",
         "compile_nanos",
         "compact",
         "data_bytes",
@@ -77,6 +78,8 @@ fn run_tells_how_a_call_ended() {
         "logs",
         "ok",
         "output",
+        "reason",
+        "result",
         "storage",
         "yields",
     ];
@@ -214,4 +217,84 @@ fn bench_has_a_row_for_each_case() {
     assert!(row["wasm_operators"].as_u64().unwrap() > 0);
     let (exit, error) = folder.json(&["evm", "bench", &folder.file("no.json", b"{\"a\":{}}")]);
     assert_eq!((exit, &error["error"]["code"]), (2, &"FixturesUnreadable".into()));
+}
+
+const TOKEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../contracts/evm/bytecode/Token.json");
+
+/// The second account of anvil, whose key is `dev1`.
+const DEV1: &str = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
+
+#[test]
+fn an_engine_is_spoken_to_by_types_and_keys() {
+    let folder = Folder::new();
+    let (exit, report) = folder.json(&["evm", "init", "evm.near"]);
+    assert_eq!((exit, report["modules"].as_array().map(Vec::len)), (0, Some(3)), "{report}");
+    let deploy = ["evm", "deploy", "evm.near", TOKEN, "Token", "TOK", "--types", "string,string"];
+    let (exit, deployed) = folder.json(&deploy);
+    assert_eq!(exit, 0, "{deployed}");
+    // The first contract of anvil's first account is at the same address on every chain.
+    let token = "0x5FbDB2315678afecb367f032d93F642f64180aa3";
+    assert_eq!(deployed["created"], token);
+    let send = |arguments: &[&str]| {
+        folder.json(&[&["evm", "send", "evm.near", token], arguments].concat())
+    };
+    let (exit, minted) = send(&["mint(address,uint256)", DEV1, "1000"]);
+    assert_eq!((exit, &minted["status"]), (0, &json!("success")), "{minted}");
+    assert_eq!(minted["logs"].as_array().map(Vec::len), Some(1));
+    let (exit, refused) = send(&["mint(address,uint256)", DEV1, "1", "--key", "dev1"]);
+    assert_eq!((exit, &refused["status"]), (1, &json!("revert")), "{refused}");
+    let (exit, early) = send(&["mint(address,uint256)", DEV1, "1", "--nonce", "99"]);
+    assert_eq!((exit, &early["status"]), (1, &json!("invalid")), "{early}");
+    let balance = |of| {
+        let call = ["evm", "call", "evm.near", token, "balanceOf(address)(uint256)", of];
+        folder.json(&call).1["result"].clone()
+    };
+    assert_eq!(balance(DEV1), "1000");
+    assert_eq!(send(&["transfer(address,uint256)", token, "1", "--key", "dev1"]).0, 0);
+    assert_eq!(balance(DEV1), "999");
+
+    let (exit, promoted) = folder.json(&["evm", "promote", "evm.near", token]);
+    assert_eq!((exit, promoted["promoted"].is_string()), (0, true), "{promoted}");
+    let (_, again) = folder.json(&["evm", "code-hash", "evm.near", token]);
+    assert_eq!(again["code_hash"], promoted["code_hash"]);
+    assert_eq!(balance(DEV1), "999");
+
+    assert_eq!(folder.json(&["evm", "mint", "evm.near", DEV1, "2 ether"]).0, 0);
+    let (_, address) = folder.json(&["evm", "balance", "evm.near", DEV1]);
+    assert_eq!(
+        (&address["balance"], &address["nonce"]),
+        (&json!("2000000000000000000"), &json!(2)),
+        "{address}"
+    );
+    let hash = minted["hash"].as_str().expect("a hash");
+    assert_eq!(folder.json(&["evm", "receipts", &hash[..12]]).1, minted);
+    assert_eq!(folder.json(&["evm", "balance", "none.near", DEV1]).0, 2);
+}
+
+#[test]
+fn run_takes_a_state_and_a_caller_and_says_why_it_reverts() {
+    let folder = Folder::new();
+    let alloc = json!({ "0x00000000000000000000000000000000000000aa": {
+        "balance": "0x5", "code": "0x600760005260206000f3", "storage": { "0x0": "0x1" },
+    }});
+    let alloc = folder.file("alloc.json", alloc.to_string().as_bytes());
+    // The caller, and the balance of the account of the file.
+    let caller = "0x00000000000000000000000000000000000000bb";
+    let (exit, report) = folder.json(&[
+        "evm",
+        "run",
+        "3360005260aa3160205260406000f3",
+        "f()(address,uint256)",
+        "--from",
+        caller,
+        "--state",
+        &alloc,
+    ]);
+    assert_eq!(exit, 0, "{report}");
+    assert_eq!(report["result"], "0x00000000000000000000000000000000000000bb, 5");
+    // Reverts with Panic(0x11).
+    let (exit, report) = folder.json(&["evm", "run", "634e487b7160e01b600052601160045260246000fd"]);
+    assert_eq!((exit, &report["ending"]), (1, &json!("revert")), "{report}");
+    assert_eq!(report["reason"], "Panic(0x11): arithmetic overflow or underflow");
+    assert_eq!(folder.json(&["evm", "run", "fe"]).1["reason"], "InvalidFEOpcode");
 }

@@ -5,9 +5,9 @@
 
 use super::engine::{CHAIN_ID, EngineContract, WorldState, result_of};
 use super::report::{self, Row};
-use super::sign::signed;
 use super::{Mode, SPEC};
 use crate::console::Console;
+use crate::evm::sign::{key, signed};
 use crate::failure::{Exit, Failure};
 use anyhow::{Context, Result};
 use cotenant_gas::Schedule;
@@ -152,8 +152,10 @@ impl Bench {
     /// Runs transactions one after the other.
     fn run(&self, contract: &EngineContract<'_>, transactions: &[TxEnv]) -> Result<Burnt> {
         let mut burnt = Burnt::default();
+        // The sender of all workloads is the address of the key 1.
+        let key = key(&format!("{:064x}", 1))?;
         for transaction in transactions {
-            let bytes = signed(transaction, CHAIN_ID)?;
+            let bytes = signed(transaction, CHAIN_ID, &key)?;
             let start = Instant::now();
             let outcome = contract.submit(bytes, GAS_MAX)?;
             let nanos = u64::try_from(start.elapsed().as_nanos())?;

@@ -10,7 +10,6 @@ mod markdown;
 mod measure;
 mod print;
 mod report;
-mod sign;
 
 use crate::args::Mode;
 use crate::console::Console;

@@ -8,6 +8,7 @@ use crate::report::key_values;
 use crate::text::shown_lines;
 use anyhow::Result;
 use evm_to_wasm::{Compiled, Keccak, Options, Report, Warning};
+use revm::primitives::keccak256;
 use serde::Serialize;
 use std::path::Path;
 use std::time::Instant;
@@ -19,6 +20,7 @@ const WARNINGS_SHOWN_MAX: usize = 20;
 struct CompileReport {
     fork: &'static str,
     keccak: &'static str,
+    code_hash: String,
     out: Option<String>,
     bytecode_bytes: usize,
     compact: bool,
@@ -63,7 +65,8 @@ pub(super) fn run(
         })?;
     }
     let text = text(code, &options, &compiled, emit)?;
-    let report = report(&compiled.report, how, out, compile_nanos, text);
+    let code_hash = keccak256(code).to_string();
+    let report = report(&compiled.report, how, code_hash, out, compile_nanos, text);
     for warning in report.warnings.iter().take(WARNINGS_SHOWN_MAX) {
         console.note(&warning.message);
     }
@@ -99,6 +102,7 @@ fn text(
 fn report(
     report: &Report,
     how: How,
+    code_hash: String,
     out: Option<&Path>,
     compile_nanos: u64,
     text: Option<String>,
@@ -109,6 +113,7 @@ fn report(
             Keccak::Own => "own",
             Keccak::Host => "host",
         },
+        code_hash,
         out: out.map(|path| path.display().to_string()),
         bytecode_bytes: report.bytecode_bytes,
         compact: report.compact,
@@ -154,6 +159,7 @@ fn rows(report: &CompileReport) -> String {
         }
     };
     let rows = [
+        ("code hash", report.code_hash.clone()),
         ("EVM code, bytes", report.bytecode_bytes.to_string()),
         ("Wasm, bytes", report.wasm_bytes.to_string()),
         ("  of the contract's code", of_code),

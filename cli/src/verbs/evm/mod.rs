@@ -1,35 +1,43 @@
 //! `evm`: contracts of Ethereum, compiled to private modules.
 
+mod address;
 mod bench;
 mod compile;
+mod engine;
 mod hostile;
+mod init;
 mod migrate;
 mod run;
 mod test;
+mod transact;
 mod verify;
 
 use crate::args::Global;
 use crate::args::evm::EvmVerb;
 use crate::console::Console;
+use crate::evm::abi::{self, Calldata};
+use crate::evm::artifact::{self, Part};
 use crate::failure::{Exit, Failure};
-use crate::verbs::input::FILE_BYTES_MAX;
+use alloy_json_abi::JsonAbi;
 use anyhow::Result;
 use evm_driver::ModuleOptions;
 use evm_to_wasm::Fork;
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
 
 /// Does what the command line says.
 pub(super) fn run(verb: EvmVerb, global: &Global, console: &Console) -> Result<Exit> {
     match verb {
-        EvmVerb::Compile { code, out, emit, max_code_bytes, how } => {
-            let code = bytecode(&code, max_code_bytes)?;
-            compile::run(&code, out.as_deref(), emit, how, console)
+        EvmVerb::Compile { code, contract, out, emit, max_code_bytes, how } => {
+            let code = artifact::code(&code, contract.as_deref(), Part::Runtime)?;
+            let code = artifact::bounded(code, max_code_bytes)?;
+            compile::run(&code.bytes, out.as_deref(), emit, how, console)
         }
         EvmVerb::Run {
             code,
+            input,
             calldata,
+            contract,
+            from,
+            state,
             gas,
             value,
             create,
@@ -38,9 +46,19 @@ pub(super) fn run(verb: EvmVerb, global: &Global, console: &Console) -> Result<E
             how,
             engine,
         } => {
-            let code = bytecode(&code, max_code_bytes)?;
-            let calldata = hex_digits("--calldata", calldata.as_bytes())?;
-            let what = run::What { code, calldata, gas, value, create, interpret };
+            let part = if create { Part::Init } else { Part::Runtime };
+            let code = artifact::code(&code, contract.as_deref(), part)?;
+            let code = artifact::bounded(code, max_code_bytes)?;
+            let abi = abi_of(input.abi.as_deref(), contract.as_deref(), code.abi)?;
+            let call = match &calldata {
+                Some(digits) => Calldata {
+                    bytes: artifact::hex_digits("--calldata", digits.as_bytes())?,
+                    function: None,
+                },
+                None => abi::calldata(input.signature.as_deref(), &input.arguments, abi.as_ref())?,
+            };
+            let code = code.bytes;
+            let what = run::What { code, call, abi, from, state, gas, value, create, interpret };
             run::run(what, how, engine.engine, console)
         }
         EvmVerb::Test { paths, fork, filter, interpret, reference, threads, keccak, engine } => {
@@ -54,6 +72,33 @@ pub(super) fn run(verb: EvmVerb, global: &Global, console: &Console) -> Result<E
         EvmVerb::Bench { paths, hostile: false, fork, filter, runs, engine } => {
             bench::run(&paths, fork, filter.as_deref(), runs, engine.engine, console)
         }
+        EvmVerb::Init { engine, chain_id, fork, owner, permissionless } => {
+            let new = init::Chosen { chain_id, fork, owner, permissionless };
+            init::run(&engine, new, global, console)
+        }
+        EvmVerb::Send { engine, to, input, paid } => {
+            transact::send(&engine, to, &input, &paid, global, console)
+        }
+        EvmVerb::Call { engine, to, input, from, value, gas_limit } => {
+            transact::call(&engine, to, &input, from, value, gas_limit, global, console)
+        }
+        EvmVerb::Deploy { engine, code, arguments, types, contract, abi, paid } => {
+            let code = artifact::code(&code, contract.as_deref(), Part::Init)?;
+            let abi = abi_of(abi.as_deref(), contract.as_deref(), code.abi)?;
+            let mut init = code.bytes;
+            init.extend(abi::constructor(&arguments, types.as_deref(), abi.as_ref())?);
+            transact::deploy(&engine, init, abi.as_ref(), &paid, global, console)
+        }
+        EvmVerb::Balance { engine, address } | EvmVerb::CodeHash { engine, address } => {
+            address::show(&engine, address, global, console)
+        }
+        EvmVerb::Mint { engine, address, amount } => {
+            address::mint(&engine, address, amount, global, console)
+        }
+        EvmVerb::Promote { engine, address, on_chain } => {
+            address::promote(&engine, address, on_chain, global, console)
+        }
+        EvmVerb::Receipts { hash } => transact::kept(&hash, global, console),
         EvmVerb::Migrate { account } => migrate::run(&account, global, console),
         EvmVerb::Verify { account, code_hash } => {
             verify::run(&account, &code_hash, global, console)
@@ -61,47 +106,16 @@ pub(super) fn run(verb: EvmVerb, global: &Global, console: &Console) -> Result<E
     }
 }
 
-/// Bytecode that a person gives: hexadecimal digits, or a file of them.
-fn bytecode(code: &str, max_code_bytes: usize) -> Result<Vec<u8>, Failure> {
-    let path = Path::new(code);
-    let bytes = if path.is_file() {
-        let unreadable = |error: std::io::Error| {
-            Failure::usage("FileUnreadable", format!("{}: {error}", path.display()))
-        };
-        let mut bytes = Vec::new();
-        let file = File::open(path).map_err(unreadable)?;
-        file.take(FILE_BYTES_MAX).read_to_end(&mut bytes).map_err(unreadable)?;
-        hex_digits(&path.display().to_string(), &bytes)?
-    } else {
-        hex_digits("FILE|HEX", code.as_bytes()).map_err(|failure| {
-            failure.with("hint", "give hexadecimal digits, or the path of a file of them")
-        })?
-    };
-    if bytes.len() > max_code_bytes {
-        return Err(Failure::new(
-            Exit::Limit,
-            "CodeTooLong",
-            format!("{} bytes of code; at most {max_code_bytes} are taken", bytes.len()),
-        )
-        .with("hint", "raise it with --max-code-bytes"));
+/// The ABI of a file that is named for it, or else of the one that the code came from.
+fn abi_of(
+    file: Option<&str>,
+    contract: Option<&str>,
+    beside: Option<JsonAbi>,
+) -> Result<Option<JsonAbi>, Failure> {
+    match file {
+        Some(file) => artifact::abi(file, contract).map(Some),
+        None => Ok(beside),
     }
-    Ok(bytes)
-}
-
-/// Hexadecimal digits with or without 0x, and blanks around them.
-fn hex_digits(what: &str, text: &[u8]) -> Result<Vec<u8>, Failure> {
-    let digits = text.trim_ascii();
-    let digits = digits.strip_prefix(b"0x").unwrap_or(digits);
-    let wrong = digits.iter().position(|byte| !byte.is_ascii_hexdigit());
-    if let Some(position) = wrong {
-        let found = char::from(digits[position]).escape_default();
-        let message = format!("{what}: `{found}` at position {position} is no hexadecimal digit");
-        return Err(Failure::usage("NotHex", message));
-    }
-    hex::decode(digits).map_err(|_| {
-        let message = format!("{what}: {} hexadecimal digits are no whole bytes", digits.len());
-        Failure::usage("OddHex", message)
-    })
 }
 
 /// The name of a fork on the command line.
@@ -110,26 +124,5 @@ fn fork_name(fork: Fork) -> &'static str {
         Fork::Cancun => "cancun",
         Fork::Prague => "prague",
         Fork::Osaka => "osaka",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bytecode_is_whole_bytes_of_hexadecimal_digits() {
-        assert_eq!(bytecode("0x6001", 2).unwrap(), [0x60, 1]);
-        assert_eq!(bytecode("6001\n", 2).unwrap(), [0x60, 1]);
-        assert!(bytecode("", 2).unwrap().is_empty());
-        for (text, code, exit) in [
-            ("600", "OddHex", Exit::Usage),
-            ("0x60zz", "NotHex", Exit::Usage),
-            ("60\u{1b}", "NotHex", Exit::Usage),
-            ("600160", "CodeTooLong", Exit::Limit),
-        ] {
-            let failure = bytecode(text, 2).unwrap_err();
-            assert_eq!((failure.code.as_str(), failure.exit), (code, exit), "{}", failure.message);
-        }
     }
 }

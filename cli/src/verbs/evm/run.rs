@@ -2,22 +2,33 @@
 
 use crate::args::evm::How;
 use crate::console::Console;
+use crate::evm::abi::{self, Calldata};
+use crate::evm::artifact::hex_digits;
 use crate::failure::{Exit, Failure};
 use crate::report::key_values;
+use crate::verbs::input;
+use alloy_json_abi::JsonAbi;
 use anyhow::Result;
 use cotenant_host::engine::EngineKind;
 use evm_driver::{ModuleOptions, Modules, Ran, World, spec_of_fork};
 use revm::context::TxEnv;
 use revm::context::result::{ExecutionResult, HaltReason};
 use revm::primitives::{Address, Bytes, TxKind, U256};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 /// What to run.
 pub(super) struct What {
     pub(super) code: Vec<u8>,
-    pub(super) calldata: Vec<u8>,
+    pub(super) call: Calldata,
+    pub(super) abi: Option<JsonAbi>,
+    pub(super) from: Option<Address>,
+    /// File of the accounts that are there.
+    pub(super) state: Option<PathBuf>,
     pub(super) gas: u64,
-    pub(super) value: u128,
+    pub(super) value: U256,
     pub(super) create: bool,
     pub(super) interpret: bool,
 }
@@ -26,7 +37,9 @@ pub(super) struct What {
 struct RunReport {
     ok: bool,
     ending: &'static str,
+    reason: Option<String>,
     output: String,
+    result: Option<String>,
     gas_used: u64,
     logs: Vec<LogReport>,
     storage: Vec<SlotReport>,
@@ -66,21 +79,27 @@ pub(super) fn run(what: What, how: How, engine: EngineKind, console: &Console) -
         false => Some(Modules::new(options)?),
     };
     let mut world = World::new(spec_of_fork(how.fork));
-    world.insert(address(CALLER), U256::MAX >> 1, 1, Bytes::new());
+    let caller = what.from.unwrap_or_else(|| address(CALLER));
+    world.insert(caller, U256::MAX >> 1, 1, Bytes::new());
+    if let Some(file) = &what.state {
+        fill(&mut world, file)?;
+    }
+    let nonce = world.pre.accounts.get(&caller).and_then(|account| account.account_info());
+    let nonce = nonce.map_or(0, |info| info.nonce);
     let code = Bytes::from(what.code);
     let (kind, data) = if what.create {
         (TxKind::Create, code)
     } else {
         world.insert(address(CONTRACT), U256::ZERO, 1, code);
-        (TxKind::Call(address(CONTRACT)), what.calldata.into())
+        (TxKind::Call(address(CONTRACT)), what.call.bytes.into())
     };
     let transaction = TxEnv {
-        caller: address(CALLER),
+        caller,
         gas_limit: what.gas,
         kind,
         data,
-        value: U256::from(what.value),
-        nonce: 1,
+        value: what.value,
+        nonce,
         ..TxEnv::default()
     };
     let ran = world.run(&transaction, modules.as_ref());
@@ -94,7 +113,18 @@ pub(super) fn run(what: What, how: How, engine: EngineKind, console: &Console) -
         Ok(result) => result,
         Err(reason) => return Err(Failure::usage("TransactionRejected", reason).into()),
     };
-    let report = report(result, &ran);
+    let mut report = report(result, &ran);
+    let halt = matches!(result, ExecutionResult::Halt { .. })
+        .then(|| halt(&world, &transaction))
+        .flatten();
+    report.reason = match result {
+        ExecutionResult::Revert { output, .. } => abi::reverted(output, what.abi.as_ref()),
+        ExecutionResult::Halt { .. } => halt.as_ref().map(|reason| format!("{reason:?}")),
+        ExecutionResult::Success { .. } => None,
+    };
+    if let (ExecutionResult::Success { .. }, Some(output)) = (result, result.output()) {
+        report.result = abi::returned(what.call.function.as_ref(), output);
+    }
     if console.json {
         console.object(&report)?;
     } else {
@@ -103,16 +133,70 @@ pub(super) fn run(what: What, how: How, engine: EngineKind, console: &Console) -
     Ok(match result {
         ExecutionResult::Success { .. } => Exit::Fine,
         ExecutionResult::Revert { .. } => Exit::Contract,
-        ExecutionResult::Halt { .. } if ran_out_of_gas(&world, &transaction) => Exit::Limit,
+        ExecutionResult::Halt { .. } if matches!(halt, Some(HaltReason::OutOfGas(_))) => {
+            Exit::Limit
+        }
         ExecutionResult::Halt { .. } => Exit::Contract,
     })
 }
 
-/// Whether a transaction that halts does so for want of gas. A compiled frame does not tell one halt from another, so the
-/// interpreter says.
-fn ran_out_of_gas(world: &World, transaction: &TxEnv) -> bool {
-    let interpreted = world.run(transaction, None);
-    matches!(interpreted.outcome, Ok(ExecutionResult::Halt { reason: HaltReason::OutOfGas(_), .. }))
+/// Why a transaction halts. A compiled frame does not tell one halt from another, so the interpreter says.
+fn halt(world: &World, transaction: &TxEnv) -> Option<HaltReason> {
+    match world.run(transaction, None).outcome {
+        Ok(ExecutionResult::Halt { reason, .. }) => Some(reason),
+        _ => None,
+    }
+}
+
+/// An account of a state file.
+#[derive(Deserialize)]
+struct Allocated {
+    #[serde(default)]
+    balance: Option<String>,
+    #[serde(default)]
+    nonce: Option<String>,
+    #[serde(default)]
+    code: Option<String>,
+    #[serde(default)]
+    storage: BTreeMap<String, String>,
+}
+
+/// Puts the accounts of a file into a world: as the `alloc` of a genesis file or the `pre` of a state test has them.
+fn fill(world: &mut World, file: &Path) -> Result<()> {
+    let name = file.display().to_string();
+    let wrong = |message: String| Failure::usage("InvalidState", format!("{name}: {message}"));
+    let bytes = input::file(file)?;
+    let json: Value = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
+    let accounts = json.get("alloc").or_else(|| json.get("pre")).unwrap_or(&json).clone();
+    let accounts: BTreeMap<String, Allocated> =
+        serde_json::from_value(accounts).map_err(|error| wrong(error.to_string()))?;
+    let number = |text: &str| -> Result<U256, Failure> {
+        let parsed = match text.strip_prefix("0x") {
+            Some("") => Ok(U256::ZERO),
+            Some(digits) => U256::from_str_radix(digits, 16),
+            None => U256::from_str_radix(text, 10),
+        };
+        parsed.map_err(|error| wrong(format!("`{text}`: {error}")))
+    };
+    for (address, allocated) in &accounts {
+        let at: Address =
+            address.parse().map_err(|error| wrong(format!("`{address}`: {error}")))?;
+        let balance = allocated.balance.as_deref().map_or(Ok(U256::ZERO), number)?;
+        let nonce = allocated.nonce.as_deref().map_or(Ok(U256::ZERO), number)?;
+        let nonce = u64::try_from(nonce)
+            .map_err(|_| wrong(format!("{address}: a nonce of more than 64 bits")))?;
+        let code = hex_digits(&name, allocated.code.as_deref().unwrap_or_default().as_bytes())?;
+        world.insert(at, balance, nonce, code.into());
+        let slots =
+            allocated.storage.iter().map(|(slot, value)| Ok((number(slot)?, number(value)?)));
+        let slots = slots.collect::<Result<Vec<_>, Failure>>()?;
+        if let Some(account) =
+            world.pre.accounts.get_mut(&at).and_then(|entry| entry.account.as_mut())
+        {
+            account.storage.extend(slots);
+        }
+    }
+    Ok(())
 }
 
 fn report(result: &ExecutionResult, ran: &Ran) -> RunReport {
@@ -141,6 +225,8 @@ fn report(result: &ExecutionResult, ran: &Ran) -> RunReport {
     RunReport {
         ok: result.is_success(),
         ending,
+        reason: None,
+        result: None,
         output: result.output().map_or_else(|| "0x".to_owned(), ToString::to_string),
         gas_used: result.tx_gas_used(),
         logs: result.logs().iter().map(log).collect(),
@@ -153,8 +239,10 @@ fn report(result: &ExecutionResult, ran: &Ran) -> RunReport {
 
 fn lines(report: &RunReport, result: &ExecutionResult) -> String {
     let ending = match result {
-        // Which halt it was is not the same compiled and interpreted: checks are made at once.
-        ExecutionResult::Halt { .. } => "exceptional halt, all gas consumed".to_owned(),
+        ExecutionResult::Halt { .. } => {
+            let reason = report.reason.as_deref().unwrap_or("unknown reason");
+            format!("exceptional halt, all gas consumed: {reason}")
+        }
         _ => report.ending.to_owned(),
     };
     let mut rows = vec![
@@ -162,6 +250,12 @@ fn lines(report: &RunReport, result: &ExecutionResult) -> String {
         ("output", report.output.clone()),
         ("gas used", report.gas_used.to_string()),
     ];
+    if let Some(result) = &report.result {
+        rows.insert(1, ("result", result.clone()));
+    }
+    if let (Some(reason), ExecutionResult::Revert { .. }) = (&report.reason, result) {
+        rows.insert(1, ("reason", reason.clone()));
+    }
     for log in &report.logs {
         rows.push(("log", format!("{} [{}] {}", log.address, log.topics.join(", "), log.data)));
     }

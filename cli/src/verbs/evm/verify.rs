@@ -1,8 +1,9 @@
 //! `evm verify ACCOUNT CODE_HASH`: whether a promoted contract's module is what the compiler makes of its code.
 
-use super::{fork_name, hex_digits};
+use super::fork_name;
 use crate::args::Global;
 use crate::console::Console;
+use crate::evm::artifact::hex_digits;
 use crate::failure::{Exit, Failure};
 use crate::report::key_values;
 use crate::verbs::home;
