@@ -1,5 +1,13 @@
 //! Guests as bytes: example contracts, private modules, and modules that attack their host.
 //!
+//! ```
+//! let router = cotenant_contracts::router();
+//! assert!(router.starts_with(b"\0asm"));
+//! for (name, code) in cotenant_contracts::ALL {
+//!     println!("{name}: {} bytes", code.len());
+//! }
+//! ```
+//!
 //! Takes nothing at run time: the build script has built the packages of `guests/` for wasm32 and the text
 //! modules of `wat/` and `hostile/`. Gives plain Wasm, as anybody could deploy it; no guest is known to any
 //! host. Where a module is called a *private* one it imports core functions, and what the name of the group

@@ -1,5 +1,13 @@
 //! EVM bytecode in, a private module out.
 //!
+//! ```
+//! // Returns the word 42.
+//! let code = [0x60, 42, 0x5f, 0x52, 0x60, 32, 0x5f, 0xf3];
+//! let compiled = evm_to_wasm::compile(&code, &evm_to_wasm::Options::default());
+//! assert!(compiled.wasm.starts_with(b"\0asm"));
+//! println!("{} bytes of code, {} functions", compiled.report.code_bytes, compiled.report.functions);
+//! ```
+//!
 //! [`compile`] is a pure function; every byte string is EVM code. [`abi`] is what a module compiled from an
 //! EVM contract and the parent that runs it say to each other. This crate knows no host: to a host a compiled
 //! contract is a private module like any other, its arguments, yields, answers and result are bytes.

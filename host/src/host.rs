@@ -7,18 +7,20 @@ use crate::child::Ended;
 use crate::compile::{Compile, Compiler};
 use crate::deploy::{DeployError, ModuleSource};
 use crate::engine::EngineKind;
-use crate::exec::{self, CallContext, Execution, Rules};
+use crate::exec::{self, CallContext, Execution, Rules, Session};
 use crate::marks::Marks;
 use crate::registry::{CacheLimits, CodeSource, Registry, RegistryOptions};
 use crate::runtime::{
-    DeployRejection, Deployer, Executor, Failure, FaultReport, NoWatch, ReceiptOutcome, Runtime,
-    RuntimeError, Status, Transaction, TransactionOutcome, Watch,
+    Block, DeployRejection, Deployer, EPOCH_BLOCKS, Executor, Failure, FaultReport,
+    InvalidTransaction, NoWatch, ReceiptOutcome, Runtime, RuntimeError, Status, Transaction,
+    TransactionOutcome, Watch,
 };
 use crate::state::{DiskStore, MemoryStore, OpenError, Store, WorkingState, keys};
 use crate::view::{ModuleRecord, StateView};
 use cotenant_gas::{Schedule, UnknownProtocol};
 use cotenant_submodules::{DeployMode, ModuleId, Namespace, Replace, Visibility};
 use near_account_id::AccountId;
+use near_crypto::{KeyType, PublicKey};
 use near_primitives_core::hash::CryptoHash;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -388,6 +390,42 @@ impl Host {
     /// A source of code for [`exec::Session`].
     pub fn modules_source(&self) -> Rc<dyn ModuleSource> {
         Rc::new(Source { registry: self.machine.registry.clone(), account: None })
+    }
+
+    /// A session in the place of a parent contract of an account, with this much gas for everything that it opens: private
+    /// modules are driven by the caller's own code. Nothing of it enters the state.
+    ///
+    /// # Errors
+    /// The account does not exist, or the disk fails.
+    pub fn session(&self, account: &AccountId, gas: u64) -> Result<Session, HostError> {
+        let state = self.state()?;
+        let missing = || InvalidTransaction::AccountDoesNotExist { account: account.clone() };
+        let record = state.account(account)?.ok_or_else(|| RuntimeError::from(missing()))?;
+        let block = Block::at(state.head()?.height);
+        let context = CallContext {
+            account: account.clone(),
+            signer: account.clone(),
+            signer_key: PublicKey::empty(KeyType::ED25519),
+            predecessor: account.clone(),
+            refund_to: account.clone(),
+            namespace: Namespace::DEFAULT,
+            method: String::new(),
+            input: Vec::new(),
+            promise_results: Vec::new(),
+            block_height: block.height,
+            block_timestamp: block.timestamp,
+            epoch_height: block.height / EPOCH_BLOCKS,
+            balance: record.balance,
+            locked_balance: record.locked,
+            storage_usage: record.storage_usage,
+            deposit: 0,
+            gas,
+            random_seed: [0; 32],
+            view: true,
+            output_data_receivers: Vec::new(),
+        };
+        let (rules, modules) = (self.rules(), self.modules_source());
+        Ok(Session::new(rules, state.view(), modules, self.machine.engine(), context))
     }
 
     /// The code of all modules, and what is known of its tiers: to compile, pin, check and clear it.

@@ -1,5 +1,21 @@
 //! What a module may do and what a call means: pure rules, no engine, no IO, no unsafe.
 //!
+//! ```
+//! use cotenant_submodules::validate::inspect;
+//! use cotenant_submodules::{ModuleId, Visibility};
+//!
+//! let module: ModuleId = "alice.near:swap".parse()?;
+//! assert!(!module.namespace.is_default());
+//! let code = wat::parse_str(
+//!     r#"(module (import "env" "storage_read" (func (param i64 i64 i64) (result i64))) (func (export "run")))"#,
+//! )?;
+//! let schedule = cotenant_gas::Schedule::for_protocol(88)?;
+//! let found = inspect(&code, &schedule.vm);
+//! assert_eq!(found.kinds(), [Visibility::Public]); // storage is nothing for a private module
+//! println!("{}", found.private.unwrap_err()); // rule, found, limit, where, hint
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! - [`table`]: the one table of host functions.
 //! - [`Namespace`], [`ModuleId`]: names.
 //! - [`Visibility`], [`Grants`], [`Requirements`]: kinds and capabilities.

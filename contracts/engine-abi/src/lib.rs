@@ -1,5 +1,14 @@
 //! What the engine contract and its callers say to each other, and how it keeps its state; in borsh.
 //!
+//! ```
+//! use engine_abi::{Fork, New};
+//!
+//! // The arguments of `new`, which starts an engine.
+//! let new = New { chain_id: 1, owner: "evm.near".into(), fork: Fork::Cancun, permissionless_promote: false };
+//! let bytes = borsh::to_vec(&new).unwrap();
+//! assert_eq!(borsh::from_slice::<New>(&bytes).unwrap(), new);
+//! ```
+//!
 //! The contract is `contracts/guests/engine`, the page for its users `docs/evm/engine.md`. This crate knows neither
 //! the EVM nor a host, so that both sides of a call can use it.
 //!

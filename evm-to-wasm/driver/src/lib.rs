@@ -1,5 +1,24 @@
 //! Drives contracts that `evm-to-wasm` compiled: revm natively as their parent, a Cotenant host below.
 //!
+//! ```
+//! use cotenant_host::engine::EngineKind;
+//! use evm_driver::{ModuleOptions, Modules, World};
+//! use revm::context::TxEnv;
+//! use revm::primitives::{Address, TxKind, U256, hardfork::SpecId};
+//!
+//! let (caller, contract) = (Address::repeat_byte(1), Address::repeat_byte(2));
+//! let mut world = World::new(SpecId::CANCUN);
+//! world.insert(caller, U256::from(1_000), 0, Default::default());
+//! // Returns the word 42.
+//! world.insert(contract, U256::ZERO, 1, [0x60, 42, 0x5f, 0x52, 0x60, 32, 0x5f, 0xf3].into());
+//! let call = TxEnv { caller, kind: TxKind::Call(contract), gas_limit: 100_000, ..TxEnv::default() };
+//! let modules = Modules::new(ModuleOptions::new(EngineKind::Wasmi))?;
+//! let ran = world.run(&call, Some(&modules));
+//! assert_eq!(ran.counts.compiled_frames, 1);
+//! println!("{:?}", ran.outcome?);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Takes a revm context and a transaction; gives what revm gives, and [`Counts`] of what ran how. revm supplies
 //! transactions, journal, warm and cold, refunds and precompiles; a frame whose code has a module is run by
 //! opening that module and serving its requests out of the journal (`docs/spec/evm.md`). Code is compiled when

@@ -1,5 +1,14 @@
 //! revm as the parent of compiled contracts, wherever revm itself runs.
 //!
+//! ```
+//! use evm_parent::{fork_of, spec_of_fork};
+//! use evm_to_wasm::Fork;
+//!
+//! // Modules are compiled for a fork of the compiler's, transactions run under one of revm's.
+//! let spec = spec_of_fork(Fork::Prague);
+//! assert_eq!(fork_of(spec), Some(Fork::Prague));
+//! ```
+//!
 //! [`ParentEvm`] is revm's own EVM, frame loop and journal, with one thing changed: a frame that has a module is
 //! run by it, and its requests are served out of the journal (`docs/spec/evm.md`). Where modules come from and how
 //! one is resumed is somebody else's business ([`ModuleSource`], [`LiveModule`]): the driver has them over a
