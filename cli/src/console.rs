@@ -55,7 +55,7 @@ impl Console {
         Self { json: true, verbose: false, quiet: true, terminal: false, colour: false }
     }
 
-    /// Whether progress may be shown.
+    /// Tells whether progress may be shown.
     pub(crate) fn shows_progress(&self) -> bool {
         !self.quiet && self.terminal
     }
@@ -80,14 +80,14 @@ impl Console {
         Progress(Some((done, shown)))
     }
 
-    /// Something by the way.
+    /// Prints a note on stderr, unless quiet.
     pub(crate) fn note(&self, note: impl Display) {
         if !self.quiet {
             self.stderr(&format!("{}\n", text::shown_lines(&note.to_string())));
         }
     }
 
-    /// Something by the way, for who wants to know more.
+    /// Prints a note on stderr if it was asked for more (`-v`).
     pub(crate) fn detail(&self, note: impl Display) {
         if self.verbose {
             self.note(note);
@@ -99,7 +99,7 @@ impl Console {
         stdout(format!("{data}\n").as_bytes())
     }
 
-    /// What is told of a result: on stdout, or on stderr where the result stands alone on stdout.
+    /// Prints what accompanies a result: on stdout, or on stderr if the result stands alone on stdout.
     pub(crate) fn told(&self, alone: bool, data: impl Display) -> anyhow::Result<()> {
         if !alone {
             return self.data(data);
@@ -150,7 +150,7 @@ impl Console {
     }
 
     fn stderr(&self, text: &str) {
-        // There is nobody to tell if this fails.
+        // A failure to write to stderr cannot be reported anywhere.
         let _ = io::stderr().lock().write_all(text.as_bytes());
     }
 }

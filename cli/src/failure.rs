@@ -20,7 +20,7 @@ pub(crate) enum Exit {
     Usage = 2,
     /// Out of gas, or over a limit.
     Limit = 3,
-    /// A fault of ours.
+    /// A fault of Cotenant itself, of the disk or of the machine.
     Internal = 4,
 }
 
@@ -71,13 +71,13 @@ pub(crate) fn broken_rules(rejection: &Rejection) -> Vec<BrokenRule> {
     rejection.violations.iter().map(BrokenRule::from).collect()
 }
 
-/// Why a command did not do its work. The code is stable, the message is for people.
+/// The reason why a command did not do its work. The code is stable, the message is for people.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
     pub(crate) code: String,
     pub(crate) message: String,
     pub(crate) violations: Vec<BrokenRule>,
-    /// What else a person wants to know, by name: `where`, `gas`, `hint`.
+    /// Further facts by name: `where`, `gas`, `hint`.
     pub(crate) facts: Vec<(&'static str, String)>,
     pub(crate) exit: Exit,
 }
@@ -106,7 +106,7 @@ impl Failure {
         Self::new(Exit::Usage, code, message)
     }
 
-    /// The same with something a person wants to know besides.
+    /// Adds a fact.
     #[must_use]
     pub(crate) fn with(mut self, name: &'static str, fact: impl Into<String>) -> Self {
         self.facts.push((name, fact.into()));
@@ -118,14 +118,14 @@ impl Failure {
         self.facts.iter().find(|(known, _)| *known == name).map(|(_, fact)| fact.as_str())
     }
 
-    /// The same with the rules that were broken.
+    /// Adds the rules that were broken.
     #[must_use]
     pub(crate) fn with_rules(mut self, violations: Vec<BrokenRule>) -> Self {
         self.violations = violations;
         self
     }
 
-    /// What an error of a verb comes to.
+    /// Turns the error of a verb into a failure.
     pub(crate) fn of(error: &anyhow::Error) -> Self {
         if let Some(failure) = error.downcast_ref::<Failure>() {
             return failure.clone();

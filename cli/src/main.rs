@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     };
     let global = &cli.global;
     let console = Console::new(global.json, global.quiet, global.verbose);
-    // A panic is a fault of ours, and says so by its exit code as any other fault does.
+    // A panic is an internal fault and has the exit code of one.
     let ran = catch_unwind(AssertUnwindSafe(|| verbs::run(cli, &console)));
     let exit = match ran {
         Ok(Ok(exit)) => exit,
@@ -42,11 +42,11 @@ fn main() -> ExitCode {
     exit.into()
 }
 
-/// What clap has against the arguments, or the help that was asked for.
+/// Prints why the arguments were refused, or the help that was asked for.
 fn refused(error: &clap::Error) -> ExitCode {
     let json = std::env::args_os().any(|argument| argument == "--json");
     if !json || !error.use_stderr() {
-        // If not even this can be printed there is nobody to tell.
+        // A failure to print this cannot be reported anywhere.
         let _ = error.print();
         return if error.use_stderr() { Exit::Usage.into() } else { Exit::Fine.into() };
     }

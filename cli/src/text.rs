@@ -9,7 +9,7 @@ pub(crate) fn shown(text: &str) -> String {
     escaped(text, &[])
 }
 
-/// The same over several lines.
+/// As [`shown`], but keeps line breaks and tabs.
 pub(crate) fn shown_lines(text: &str) -> String {
     escaped(text, &['\n', '\t'])
 }

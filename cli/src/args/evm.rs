@@ -41,7 +41,7 @@ pub(crate) enum EvmVerb {
         code: String,
         #[command(flatten)]
         input: EvmInput,
-        /// Input of the call, as digits
+        /// Input of the call, as digits, or `@FILE` for a file of them
         #[arg(long, value_name = "HEX", conflicts_with = "signature")]
         calldata: Option<String>,
         /// Which contract of a JSON that has several
@@ -280,7 +280,7 @@ const GAS_LIMIT: u64 = 10_000_000;
 #[derive(Debug, Args)]
 pub(crate) struct EvmInput {
     /// Function: `transfer(address,uint256)`, `balanceOf(address)(uint256)` with what it returns, a name of the ABI, or the whole
-    /// input as digits with 0x
+    /// input as digits with 0x or in a file of them, `@FILE`
     #[arg(value_name = "SIGNATURE")]
     pub(crate) signature: Option<String>,
     /// Its arguments

@@ -26,7 +26,7 @@ pub(super) struct Measured {
     pub(super) tree: TreeReport,
 }
 
-/// Why a row could not be measured: it needs more gas than there may be.
+/// A row that could not be measured: it needs more gas than is allowed.
 pub(super) struct Skipped {
     pub(super) reason: String,
 }

@@ -18,7 +18,7 @@ use measure::{Measured, Skipped};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// How the module is run.
+/// The way in which the module is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Mode {

@@ -75,7 +75,7 @@ fn published(row: &Row) -> Option<f64> {
     }
 }
 
-/// What the other modes cost against the public one, with the same loops on the same engine.
+/// Prints the cost of the other modes over the public one, with equal loops on the same engine.
 fn ratios(rows: &[Row]) -> String {
     let header = [
         "engine",

@@ -1,19 +1,20 @@
 //! Calls by signature and arguments, as `cast` has them, and what comes back in words.
 
-use crate::evm::artifact::hex_digits;
+use crate::evm::artifact::digits_or_file;
 use crate::failure::Failure;
 use crate::text::shown;
 use alloy_dyn_abi::{DynSolType, DynSolValue, FunctionExt, JsonAbiExt, Specifier};
 use alloy_json_abi::{Error, Function, JsonAbi, Param};
 
-/// What a call sends, and the function it calls if that is known.
+/// The input of a call, and its function if that is known.
 #[derive(Clone, Debug)]
 pub(crate) struct Calldata {
     pub(crate) bytes: Vec<u8>,
     pub(crate) function: Option<Function>,
 }
 
-/// Encodes `transfer(address,uint256) 0x... 5`. The signature may be digits instead, which are sent as they are, or the name of a
+/// Encodes `transfer(address,uint256) 0x... 5`. The signature may be digits instead (`0x...`, or `@FILE` for a
+/// file of them), which are sent as they are, or the name of a
 /// function that the ABI has once. Without one nothing is sent.
 pub(crate) fn calldata(
     signature: Option<&str>,
@@ -23,8 +24,8 @@ pub(crate) fn calldata(
     let Some(signature) = signature else {
         return Ok(Calldata { bytes: Vec::new(), function: None });
     };
-    if let Some(digits) = signature.strip_prefix("0x") {
-        return Ok(Calldata { bytes: hex_digits("SIGNATURE", digits.as_bytes())?, function: None });
+    if signature.starts_with("0x") || signature.starts_with('@') {
+        return Ok(Calldata { bytes: digits_or_file("SIGNATURE", signature)?, function: None });
     }
     let function = function(signature, abi)?;
     let values = values(&function.inputs, arguments, &function.signature())?;
@@ -101,14 +102,14 @@ fn values(inputs: &[Param], arguments: &[String], what: &str) -> Result<Vec<DynS
     Ok(values)
 }
 
-/// What a function returned, in words; `None` if the types are not known or do not fit.
+/// Decodes the output of a function; `None` if the types are not known or do not fit.
 pub(crate) fn returned(function: Option<&Function>, output: &[u8]) -> Option<String> {
     let function = function.filter(|function| !function.outputs.is_empty())?;
     let values = function.abi_decode_output(output).ok()?;
     Some(list(&values))
 }
 
-/// Why a call reverted, in words: `Error(string)`, `Panic(uint256)`, and the errors of the ABI. `None` for anything else.
+/// Decodes the reason of a revert: `Error(string)`, `Panic(uint256)`, and the errors of the ABI. `None` for anything else.
 pub(crate) fn reverted(output: &[u8], abi: Option<&JsonAbi>) -> Option<String> {
     let (selector, data) = output.split_first_chunk::<4>()?;
     if *selector == [0x4e, 0x48, 0x7b, 0x71] {
@@ -128,7 +129,7 @@ pub(crate) fn reverted(output: &[u8], abi: Option<&JsonAbi>) -> Option<String> {
     None
 }
 
-/// What the compiler's codes of Panic mean (Solidity's documentation, "Panic via assert and Error via require").
+/// Explains a code of `Panic(uint256)` (Solidity's documentation, "Panic via assert and Error via require").
 fn panic_words(code: u8) -> &'static str {
     match code {
         0x01 => "an assertion failed",

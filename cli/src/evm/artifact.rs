@@ -14,9 +14,9 @@ const FILE_BYTES_MAX: u64 = 64 << 20;
 /// Which code of a contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// What runs when it is called.
+    /// The code that runs when the contract is called.
     Runtime,
-    /// What makes it.
+    /// The code that creates the contract.
     Init,
 }
 
@@ -86,6 +86,14 @@ pub(crate) fn abi(path: &str, name: Option<&str>) -> Result<JsonAbi, Failure> {
         parsed_abi(path, chosen.abi)?
     };
     found.ok_or_else(|| Failure::usage("NoAbi", format!("{}: no ABI in it", shown(path))))
+}
+
+/// Bytes as hexadecimal digits, or `@FILE` for a file of them (`@-` for standard input).
+pub(crate) fn digits_or_file(what: &str, text: &str) -> Result<Vec<u8>, Failure> {
+    match text.strip_prefix('@') {
+        Some(path) => hex_digits(path, &read(path)?),
+        None => hex_digits(what, text.as_bytes()),
+    }
 }
 
 fn read(path: &str) -> Result<Vec<u8>, Failure> {

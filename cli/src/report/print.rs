@@ -27,7 +27,7 @@ pub(crate) fn table(header: &[&str], numbers: &[usize]) -> Table {
 pub(crate) fn key_values(rows: &[(&str, String)]) -> String {
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let lines = rows.iter().map(|(name, value)| {
-        // What has several lines stays in its column.
+        // Values of several lines stay in their column.
         let value = value.replace('\n', &format!("\n{:width$}  ", ""));
         format!("{name:<width$}  {value}")
     });

@@ -79,7 +79,7 @@ fn width(width: Width) -> &'static str {
     }
 }
 
-/// Whether a private module may import a function: yes, no, or by which grant.
+/// Tells whether a private module may import a function: yes, no, or the grant that it needs.
 fn private(row: &HostFunction) -> &'static str {
     match (row.group, Capability::of_group(row.group)) {
         (_, Some(capability)) => capability.name(),

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 #[derive(Serialize)]
 struct AccountReport {
     account: String,
-    /// Whether this command created it.
+    /// Set if this command created it.
     created: bool,
     balance: String,
     locked: String,
@@ -228,7 +228,7 @@ fn key_report(key: &PublicKey, access: &AccessKey) -> KeyReport {
     KeyReport { public_key: key.to_string(), nonce: access.nonce, permission }
 }
 
-/// What a key may do: whom it reaches, which methods, in which namespaces, for how much gas.
+/// Describes a key: the account it may call, methods, namespaces, allowance.
 fn words(permission: &Permission) -> [String; 4] {
     match permission {
         Permission::FullAccess => {

@@ -87,7 +87,9 @@ pub(super) fn run(what: &CacheVerb, global: &Global, console: &Console) -> Resul
             list(&registry.report(), console)
         }
         CacheVerb::Verify => {
+            let progress = console.progress("checking compiled code");
             let found = registry.verify();
+            drop(progress);
             if console.json {
                 let (authentic, damaged, missing) = (found.authentic, found.damaged, found.missing);
                 console.object(&VerifyReport { authentic, damaged, missing })?;
@@ -122,8 +124,11 @@ pub(super) fn run(what: &CacheVerb, global: &Global, console: &Console) -> Resul
         CacheVerb::Compile(modules) => {
             let records = records(&host, modules)?;
             let mut exit = Exit::Fine;
-            for (_, record) in &records {
-                if registry.compile(record, true)?.is_err() {
+            for (module, record) in &records {
+                let progress = console.progress(format!("compiling {module}"));
+                let compiled = registry.compile(record, true)?;
+                drop(progress);
+                if compiled.is_err() {
                     exit = Exit::Contract;
                 }
             }

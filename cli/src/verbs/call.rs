@@ -9,7 +9,9 @@ use crate::verbs::{home, input, outcomes, running};
 use anyhow::Result;
 use cotenant_host::exec::Abort;
 use cotenant_host::runtime::{Status, TransactionOutcome};
-use cotenant_host::{Call, HostFault};
+use cotenant_host::{Call, Host, HostFault};
+use cotenant_submodules::ModuleId;
+use cotenant_submodules::validate::validate;
 use near_account_id::AccountId;
 use near_gas::NearGas;
 use near_token::NearToken;
@@ -44,7 +46,7 @@ pub(super) fn run(
     console.detail(format_args!("ran in {} us", start.elapsed().as_micros()));
     let mut report = CallReport::of(&outcome)
         .ok_or_else(|| HostFault::Bug("the receipt of the call did not run".into()))?;
-    report.error = failure(target, &call, &outcome, &report);
+    report.error = failure(&host, target, &call, &outcome, &report);
     outcomes::keep(&global.home, &report.transaction, &report, console);
     if console.json {
         console.object(&report)?;
@@ -63,8 +65,9 @@ pub(super) fn run(
     Ok(report.error.map_or(Exit::Fine, |failure| failure.exit))
 }
 
-/// What a failed root call comes to, or the failure of the promise that it returned.
+/// Returns the failure of the root call, or of the promise that it returned.
 fn failure(
+    host: &Host,
     target: &Target,
     call: &Call,
     outcome: &TransactionOutcome,
@@ -73,7 +76,7 @@ fn failure(
     if let Some(abort) = &report.abort {
         let gas =
             format!("{} of {} prepaid", tgas(report.gas_used.max(report.gas_vm)), tgas(call.gas));
-        return Some(aborted(target, abort).with("gas", gas));
+        return Some(aborted(host, target, abort).with("gas", gas));
     }
     match outcome.status()? {
         Status::Failure(failure) => {
@@ -85,7 +88,7 @@ fn failure(
 }
 
 /// A root call that failed: where, and what to do.
-pub(super) fn aborted(target: &Target, abort: &Abort) -> Failure {
+pub(super) fn aborted(host: &Host, target: &Target, abort: &Abort) -> Failure {
     let Target { module, method, .. } = target;
     let mut place = format!("{module}, method {method}");
     if abort.module != module.namespace.as_str() {
@@ -93,13 +96,13 @@ pub(super) fn aborted(target: &Target, abort: &Abort) -> Failure {
     }
     let failure = Failure::new(Exit::of_abort(&abort.code), &abort.code, &abort.message);
     let failure = failure.with("where", place);
-    match hint(target, &abort.code) {
+    match hint(host, target, &abort.code) {
         Some(hint) => failure.with("hint", hint),
         None => failure,
     }
 }
 
-/// What to do about a failure of any call, whichever module it was for.
+/// Returns a hint for a failure that is the same for every module.
 pub(super) fn hint_of(code: &str) -> Option<&'static str> {
     match code {
         "HostError.GasExceeded" => Some("attach more gas"),
@@ -108,7 +111,7 @@ pub(super) fn hint_of(code: &str) -> Option<&'static str> {
     }
 }
 
-fn hint(target: &Target, code: &str) -> Option<String> {
+fn hint(host: &Host, target: &Target, code: &str) -> Option<String> {
     let module = &target.module;
     Some(match code {
         "HostError.GasExceeded" => "attach more gas: `--gas \"300 Tgas\"`".into(),
@@ -119,11 +122,24 @@ fn hint(target: &Target, code: &str) -> Option<String> {
             )
         }
         "HostError.PrivateModule" => "call a public module of its account that calls it".into(),
-        "MethodResolveError.MethodNotFound" => {
-            "the module exports no function of that name without parameters and results".into()
-        }
+        "MethodResolveError.MethodNotFound" => match methods(host, module) {
+            Some(methods) => format!("the methods of {module} are: {methods}"),
+            None => "a method is an exported function without parameters and results".into(),
+        },
         code => return hint_of(code).map(str::to_owned),
     })
+}
+
+/// Lists the methods of a module; `None` if it is not there or has none.
+fn methods(host: &Host, module: &ModuleId) -> Option<String> {
+    const SHOWN_MAX: usize = 40;
+    let modules = host.modules(&module.account).ok()?;
+    let record = modules.get(&module.namespace)?;
+    let code = host.state().ok()?.code(&record.code_hash).ok()??;
+    let valid = validate(&code, record.visibility, &host.runtime().schedule().vm).ok()?;
+    let names = valid.exports.iter().filter(|(_, callable)| **callable);
+    let names: Vec<&str> = names.map(|(name, _)| name.as_str()).take(SHOWN_MAX).collect();
+    (!names.is_empty()).then(|| names.join(", "))
 }
 
 fn print(
@@ -163,7 +179,7 @@ fn print(
     Ok(())
 }
 
-/// What a receipt logged, and why it failed unless the command ends with that very failure.
+/// Prints the logs of a receipt, and its failure unless the command ends with the same one.
 fn logs(
     receipt: &ReceiptReport,
     told: Option<&Failure>,

@@ -28,7 +28,7 @@ struct CheckReport {
 #[derive(Serialize)]
 struct MethodReport {
     name: String,
-    /// Whether it can be called: it has no parameters and no results.
+    /// Set if it can be called: it has no parameters and no results.
     callable: bool,
 }
 

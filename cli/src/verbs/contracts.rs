@@ -17,7 +17,7 @@ struct ContractsReport {
 #[derive(Serialize)]
 struct ContractReport {
     name: &'static str,
-    /// How it is meant to be deployed.
+    /// The visibility it is meant to be deployed with.
     visibility: &'static str,
     /// The group of host functions that a caller has to grant.
     requires: Option<&'static str>,

@@ -42,7 +42,9 @@ pub(super) fn run(global: &Global, console: &Console) -> Result<Exit> {
     let host = Host::in_memory(&Options { protocol: global.protocol, ..Options::default() })?;
     for (module, visibility, role) in MODULES {
         let id: ModuleId = module.parse()?;
+        let progress = console.progress(format!("compiling {id}"));
         host.deploy(&id, visibility, code(&id))?;
+        drop(progress);
         if !global.json {
             console.data(format_args!("{module:<18} {visibility:<8} {role}"))?;
         }

@@ -98,7 +98,7 @@ pub(super) fn run(
     Ok(exit)
 }
 
-/// Why a module is not replaced unless that is asked for.
+/// Refuses to replace a module unless that was asked for.
 fn taken(host: &Host, id: &ModuleId, replace: Replace) -> Result<Option<Failure>> {
     let modules = host.modules(&id.account)?;
     let Some(record) = modules.get(&id.namespace).filter(|_| replace == Replace::Nothing) else {

@@ -24,7 +24,7 @@ struct DoctorReport {
     checks: Vec<Check>,
 }
 
-/// What was looked at.
+/// A property of the machine or the home, and its state.
 #[derive(Serialize)]
 struct Check {
     name: &'static str,
@@ -59,6 +59,7 @@ impl Check {
 }
 
 pub(super) fn run(global: &Global, console: &Console) -> Result<Exit> {
+    let progress = console.progress("looking at the machine and the home");
     let checks = vec![
         machine(),
         mappings(),
@@ -67,6 +68,7 @@ pub(super) fn run(global: &Global, console: &Console) -> Result<Exit> {
         home(global),
         target(),
     ];
+    drop(progress);
     let report =
         DoctorReport { ok: checks.iter().all(|check| check.state != State::Broken), checks };
     let exit = if report.ok { Exit::Fine } else { Exit::Internal };
@@ -162,7 +164,7 @@ fn home(global: &Global) -> Check {
     }
 }
 
-/// Whether contracts can be built here.
+/// Checks whether contracts can be built.
 fn target() -> Check {
     const NAME: &str = "building contracts";
     const HINT: &str =

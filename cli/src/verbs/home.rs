@@ -103,7 +103,7 @@ fn holder(path: &Path) -> Option<String> {
     })
 }
 
-/// An account that a command names and that has to be there: a slip of the pen makes no account.
+/// Requires that an account exists, so that a typing error creates none.
 pub(super) fn existing(host: &Host, account: &AccountId) -> Result<()> {
     let state = host.state()?;
     if state.account(account)?.is_some() {
@@ -142,7 +142,7 @@ fn distance(one: &str, other: &str) -> usize {
     row.last().copied().unwrap_or_default()
 }
 
-/// Says which of these accounts a command is about to create.
+/// Notes which of these accounts the command is about to create.
 pub(super) fn announce<'a>(
     host: &Host,
     accounts: impl IntoIterator<Item = &'a AccountId>,

@@ -57,7 +57,7 @@ pub(super) fn module(path: &Path) -> Result<Vec<u8>> {
     }
 }
 
-/// What a file is that is no Wasm, if its first bytes tell, and what to do.
+/// Names the kind of a file that is not Wasm by its first bytes, with a hint.
 fn other_kind(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
     const BUILD: &str = "build with `--target wasm32-unknown-unknown` and `crate-type = [\"cdylib\"]`; the module is \
                          target/wasm32-unknown-unknown/release/NAME.wasm";

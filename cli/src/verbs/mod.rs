@@ -30,7 +30,7 @@ use anyhow::Result;
 /// Does what the command line says.
 ///
 /// # Errors
-/// Why it was not done: a [`Failure`], or an error that [`Failure::of`] understands.
+/// A [`crate::failure::Failure`], or an error that its `of` turns into one.
 pub(crate) fn run(cli: Cli, console: &Console) -> Result<Exit> {
     let global = &cli.global;
     match cli.verb {

@@ -75,7 +75,7 @@ pub(super) fn run(account: &AccountId, global: &Global, console: &Console) -> Re
     Ok(Exit::Fine)
 }
 
-/// What a caller of a private module has to grant. A public one needs no grants.
+/// Lists the grants that a private module requires of its caller; a public one requires none.
 fn requirements(host: &Host, record: &ModuleRecord) -> Result<Vec<&'static str>> {
     if record.visibility == Visibility::Public {
         return Ok(Vec::new());

@@ -10,7 +10,7 @@ use cotenant_submodules::ModuleId;
 use near_account_id::AccountId;
 use std::time::Duration;
 
-/// What one process compiles before it ends is done for the next; it waits so long for what its calls brought about.
+/// Time that a command waits for the compiles that its calls began, so that the next command finds them done.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// The longest that it waits.

@@ -25,7 +25,7 @@ const GAS_PER_SECOND: u64 = 1_000_000_000_000;
 /// Seconds of processor time for opening the home.
 const OPENING_SECONDS: u64 = 60;
 
-/// What a rehearsal may use. Of the address space most is reserved for memories and never touched.
+/// Limits of a rehearsal. Most of the address space is reserved for memories and never touched.
 const REHEARSAL: Limits =
     Limits { address_space_bytes: 1 << 42, data_bytes: 8 << 30, cpu_seconds: OPENING_SECONDS };
 
@@ -48,7 +48,7 @@ pub(super) fn run(what: &StateVerb, global: &Global, console: &Console) -> Resul
 struct ValuesReport {
     module: String,
     values: Vec<ValueReport>,
-    /// Whether there are more than the limit allows.
+    /// Set if there are more values than the limit allows.
     more: bool,
 }
 
@@ -91,7 +91,9 @@ fn view(
 }
 
 fn check(global: &Global, console: &Console) -> Result<Exit> {
+    let progress = console.progress(format!("reading {}", global.home.display()));
     let scrubbed = scrub(&global.home).map_err(HostError::from)?;
+    drop(progress);
     if console.json {
         console.object(&scrubbed)?;
         return Ok(Exit::Fine);

@@ -26,7 +26,7 @@ pub(super) fn run(target: &Target, global: &Global, console: &Console) -> Result
         ok: execution.abort.is_none(),
         result: text::decoded(&result),
         result_base64: text::base64(&result),
-        error: execution.abort.as_ref().map(|abort| aborted(target, abort)),
+        error: execution.abort.as_ref().map(|abort| aborted(&host, target, abort)),
         gas_vm: execution.gas_burnt,
         logs: execution.logs,
         tree: TreeReport::of(&execution.tree),

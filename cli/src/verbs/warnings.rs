@@ -8,7 +8,7 @@ use wasmparser::{Parser, Payload};
 /// Bytes of a deploy transaction that are not its code, rounded up: names of accounts and namespaces, lengths.
 const ENVELOPE_BYTES: u64 = 1_024;
 
-/// Something that a person should know before deploying. The code is stable.
+/// A finding that breaks no rule, to be known before a deploy. The code is stable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Warning {
     pub(super) code: &'static str,
@@ -72,7 +72,7 @@ fn size(code: &[u8], limits: &LimitConfig) -> Option<Warning> {
 fn debug(code: &[u8]) -> Option<Warning> {
     let mut debug_bytes = 0;
     for payload in Parser::new(0).parse_all(code) {
-        // What is behind a damaged section is of no interest: the rules have said so.
+        // The rules have reported a damaged section already.
         let Ok(payload) = payload else { break };
         if let Payload::CustomSection(section) = payload
             && section.name().starts_with(".debug_")

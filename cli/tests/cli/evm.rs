@@ -296,5 +296,9 @@ fn run_takes_a_state_and_a_caller_and_says_why_it_reverts() {
     let (exit, report) = folder.json(&["evm", "run", "634e487b7160e01b600052601160045260246000fd"]);
     assert_eq!((exit, &report["ending"]), (1, &json!("revert")), "{report}");
     assert_eq!(report["reason"], "Panic(0x11): arithmetic overflow or underflow");
+    let input = folder.file("input.hex", b"0x0a0b\n");
+    let (exit, report) =
+        folder.json(&["evm", "run", "365f5260205ff3", "--calldata", &format!("@{input}")]);
+    assert_eq!((exit, &report["output"]), (0, &json!(format!("0x{:064x}", 2))), "{report}");
     assert_eq!(folder.json(&["evm", "run", "fe"]).1["reason"], "InvalidFEOpcode");
 }

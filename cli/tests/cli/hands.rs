@@ -133,6 +133,7 @@ fn a_failure_is_told_once_with_a_hint() {
         "{all}"
     );
     let (_, missing) = folder.json(&["call", "c.near", "gett"]);
+    assert!(missing["error"]["hint"].as_str().unwrap().contains("increment"), "{missing}");
     assert!(
         missing["error"]["hint"].is_string() && missing["error"]["where"].is_string(),
         "{missing}"

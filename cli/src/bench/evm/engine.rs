@@ -132,7 +132,7 @@ impl<'a> EngineContract<'a> {
     }
 }
 
-/// What a transaction's result says.
+/// Decodes the result of a transaction.
 pub(super) fn result_of(what: &str, outcome: &TransactionOutcome) -> Result<TransactionResult> {
     let Some(Status::SuccessValue(value)) = outcome.status() else {
         return Err(failed(what, outcome).into());

@@ -251,7 +251,7 @@ impl Burnt {
     }
 }
 
-/// What revm makes of a workload in these blocks.
+/// Runs a workload on revm in the same blocks.
 fn natively(workload: &Workload, blocks: &[Block]) -> Result<Vec<ExecutionResult>> {
     const SECOND: u64 = 1_000_000_000;
     let mut world = workload.world.clone();

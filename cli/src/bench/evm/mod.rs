@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 /// The fork of all workloads.
 const SPEC: SpecId = SpecId::CANCUN;
 
-/// What to measure.
+/// The workloads, engines and modes to measure.
 pub(crate) struct Options<'a> {
     /// Timed runs of each row; fewer where they would take more than seconds.
     pub(crate) runs: u32,

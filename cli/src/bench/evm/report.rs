@@ -47,7 +47,7 @@ pub(super) struct Row {
     pub(super) over_limit: bool,
 }
 
-/// How much more one mode of a workload takes than another.
+/// The ratio of two modes of a workload.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Ratio {
     pub(super) workload: &'static str,
@@ -67,7 +67,7 @@ pub(super) struct Report {
     pub(super) ratios: Vec<Ratio>,
 }
 
-/// What a row's transactions did.
+/// The work of a row's transactions.
 pub(super) struct Work {
     pub(super) profile: GasProfile,
     pub(super) evm_gas: u64,
@@ -75,7 +75,7 @@ pub(super) struct Work {
     pub(super) over_limit: bool,
 }
 
-/// Where a workload is in the report.
+/// Position of a workload in the report.
 pub(super) fn position(workload: &str) -> usize {
     ORDER.iter().position(|known| *known == workload).unwrap_or(ORDER.len())
 }

@@ -22,7 +22,7 @@ struct AddressReport {
     code_bytes: usize,
     /// Namespace of its module.
     promoted: Option<String>,
-    /// What the command burnt on NEAR's side.
+    /// NEAR gas that the command burnt.
     near_gas: Option<u64>,
 }
 

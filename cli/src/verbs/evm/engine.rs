@@ -94,7 +94,7 @@ pub(super) fn succeeded(outcome: &TransactionOutcome) -> Result<Vec<u8>, Failure
     }
 }
 
-/// What a transaction of the EVM came to. Of one whose output comes in parts the rest is here.
+/// Decodes the result of a transaction; output that comes in parts is left out.
 pub(super) fn result(bytes: &[u8]) -> Result<TransactionResult> {
     let decoded = match bytes.first() {
         Some(&LONG_RESULT_VERSION) => LongResult::try_from_slice(bytes).map(|long| long.head),

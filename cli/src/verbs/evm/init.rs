@@ -17,7 +17,7 @@ use evm_to_wasm::Fork;
 use near_account_id::AccountId;
 use serde::Serialize;
 
-/// What the engine is started with.
+/// The choices that an engine is started with.
 pub(super) struct Chosen {
     pub(super) chain_id: u64,
     pub(super) fork: Fork,

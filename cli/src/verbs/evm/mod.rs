@@ -52,7 +52,7 @@ pub(super) fn run(verb: EvmVerb, global: &Global, console: &Console) -> Result<E
             let abi = abi_of(input.abi.as_deref(), contract.as_deref(), code.abi)?;
             let call = match &calldata {
                 Some(digits) => Calldata {
-                    bytes: artifact::hex_digits("--calldata", digits.as_bytes())?,
+                    bytes: artifact::digits_or_file("--calldata", digits)?,
                     function: None,
                 },
                 None => abi::calldata(input.signature.as_deref(), &input.arguments, abi.as_ref())?,

@@ -19,7 +19,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// What to run.
+/// A contract, a call of it, and the state around it.
 pub(super) struct What {
     pub(super) code: Vec<u8>,
     pub(super) call: Calldata,
@@ -62,7 +62,7 @@ struct SlotReport {
     value: String,
 }
 
-/// Where the contract is, and who calls it.
+/// First bytes of the addresses of the contract and of its caller.
 const CONTRACT: u8 = 0x10;
 const CALLER: u8 = 0x20;
 
@@ -140,7 +140,7 @@ pub(super) fn run(what: What, how: How, engine: EngineKind, console: &Console) -
     })
 }
 
-/// Why a transaction halts. A compiled frame does not tell one halt from another, so the interpreter says.
+/// Finds the reason of a halt by interpreting: a compiled frame does not tell one halt from another.
 fn halt(world: &World, transaction: &TxEnv) -> Option<HaltReason> {
     match world.run(transaction, None).outcome {
         Ok(ExecutionResult::Halt { reason, .. }) => Some(reason),

@@ -16,7 +16,7 @@ const THREADS_MAX: usize = 8;
 /// Failures that people are shown; `--json` has all.
 const SHOWN_MAX: usize = 20;
 
-/// What the command line asks for.
+/// Makes options of the command line's arguments.
 pub(super) fn options(
     fork: Option<Fork>,
     filter: Option<String>,

@@ -104,7 +104,7 @@ pub(super) fn call(
     print(&report, console)
 }
 
-/// What turns output into words.
+/// The types that turn output into words.
 #[derive(Clone, Copy)]
 struct Words<'a> {
     function: Option<&'a Function>,

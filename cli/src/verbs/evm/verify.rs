@@ -32,12 +32,12 @@ struct VerifyReport {
     difference: Option<String>,
 }
 
-/// What the state has of a promoted contract.
+/// The records of a promoted contract.
 struct Found {
     promotion: Promotion,
     code: Vec<u8>,
     module: Vec<u8>,
-    /// What is wrong before anything is compiled.
+    /// A difference that shows without compiling.
     wrong: Option<String>,
 }
 
@@ -64,10 +64,12 @@ pub(super) fn run(
             .with("hint", "use the version that has that compiler")
             .into());
     }
+    let progress = console.progress("compiling again");
     let made = [(Keccak::Host, "host"), (Keccak::Own, "own")].into_iter().find(|(keccak, _)| {
         let options = Options { fork, keccak: *keccak };
         evm_to_wasm::compile(&found.code, &options).wasm == found.module
     });
+    drop(progress);
     let difference = found.wrong.or_else(|| {
         made.is_none().then(|| "the compiler makes another module of the code".to_owned())
     });
