@@ -247,13 +247,22 @@ fn machine() -> String {
     format!("{name}, {}", std::env::consts::ARCH)
 }
 
+/// Time of near-vm-runner's soak over the time that its gas stands for.
+fn soak_ratio(soak: &soak::Report) -> f64 {
+    soak.nanos_near() / (soak.gas_vm as f64 / GAS_PER_NANOSECOND)
+}
+
+/// How much slower the machine is that NEAR's prices are for: as it comes out, and within its bounds.
+pub fn machine_factor(soak: &soak::Report) -> (f64, f64) {
+    let raw = 1.0 / SAFETY_FACTOR / soak_ratio(soak);
+    (raw, raw.clamp(MACHINE_FACTOR.0, MACHINE_FACTOR.1))
+}
+
 /// Measures everything.
 pub fn measure(runs: usize) -> Result<Report> {
     let soak = soak::measure(runs)?;
-    let gas_nanos = soak.gas_vm as f64 / GAS_PER_NANOSECOND;
-    let soak_ratio = soak.nanos_near() / gas_nanos;
-    let machine_factor_raw = 1.0 / SAFETY_FACTOR / soak_ratio;
-    let machine_factor = machine_factor_raw.clamp(MACHINE_FACTOR.0, MACHINE_FACTOR.1);
+    let soak_ratio = soak_ratio(&soak);
+    let (machine_factor_raw, machine_factor) = machine_factor(&soak);
 
     let text = |text: &str| wat::parse_str(text);
     let (parent, small, large) =

@@ -32,6 +32,17 @@ fn calls_reports_every_figure_it_promises() {
 }
 
 #[test]
+#[ignore = "a minute: run it after a change of the recipes"]
+fn worst_measures_every_recipe() {
+    let report = json(&["worst", "--json", "--runs", "1", "--sample-ggas", "1", "--mutate", "1"]);
+    assert_eq!(report["passed_over"].as_array().map(Vec::len), Some(0), "{report}");
+    assert!(report["mutations"].as_u64() > Some(0));
+    let rows = report["rows"].as_array().unwrap();
+    let worst = |row: &serde_json::Value| row["of_aim"].as_f64().unwrap();
+    assert!(rows.windows(2).all(|pair| worst(&pair[0]) >= worst(&pair[1])), "the worst is first");
+}
+
+#[test]
 fn what_is_no_command_is_refused_with_the_usage() {
     let output = Command::new(env!("CARGO_BIN_EXE_cotenant-bench")).arg("sok").output().unwrap();
     assert!(!output.status.success());

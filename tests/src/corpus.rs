@@ -192,6 +192,42 @@ pub fn called() -> impl Iterator<Item = &'static str> {
     CALLS.iter().map(|(name, ..)| *name)
 }
 
+/// What comes before the call of a function that succeeds, as WebAssembly text, and its arguments; `None` in place of one
+/// that `before` leaves in the global `$action`.
+pub fn good_call(name: &str) -> Option<(&'static str, Vec<Option<u64>>)> {
+    let (_, before, good) = CALLS.iter().find(|(known, ..)| *known == name)?;
+    let argument = |value: &u64| (*value != ACTION).then_some(*value);
+    Some((before, good.iter().map(argument).collect()))
+}
+
+/// The data of the calls, as data segments in WebAssembly text.
+pub fn data_segments() -> String {
+    let mut text = String::new();
+    write_data(&mut text);
+    text
+}
+
+/// Imports of every host function that a text names with a dollar sign, whoever provides it.
+pub fn imports_of(text: &str) -> String {
+    let named = |row: &&HostFunction| {
+        let name = format!("${}", row.name);
+        text.match_indices(&name).any(|(at, _)| {
+            let next = text[at + name.len()..].chars().next();
+            next.is_none_or(|letter| letter == ' ' || letter == ')')
+        })
+    };
+    HOST_FUNCTIONS
+        .iter()
+        .filter(named)
+        .fold(String::new(), |text, row| text + &import(row, wat_type))
+}
+
+/// A call of a function with these arguments, as WebAssembly text; what it answers stays on the stack.
+pub fn call_of(row: &HostFunction, args: &[Option<u64>]) -> String {
+    let args: Vec<u64> = args.iter().map(|value| value.unwrap_or(ACTION)).collect();
+    bare_call(row, &args)
+}
+
 /// A module that calls one function in many ways.
 pub struct Exercise {
     /// The module as text.
@@ -215,6 +251,18 @@ pub fn exercise(row: &HostFunction) -> Option<Exercise> {
         }
     }
     let mut text = "  (memory 1)\n  (global $action (mut i64) (i64.const 0))\n".to_owned();
+    write_data(&mut text);
+    let mut methods = Vec::new();
+    for (name, args) in calls {
+        let _ = writeln!(text, "  (func (export \"{name}\") {before}\n    {})", call(row, &args));
+        methods.push(name);
+    }
+    text.push_str("  (func (export \"nothing\")))");
+    let text = format!("(module\n{}{text}", imports(row.name, &text));
+    Some(Exercise { text, methods })
+}
+
+fn write_data(text: &mut String) {
     for (at, bytes) in DATA {
         let _ = writeln!(text, "  (data (i32.const {at}) \"{bytes}\")");
     }
@@ -226,22 +274,17 @@ pub fn exercise(row: &HostFunction) -> Option<Exercise> {
             .collect();
         let _ = writeln!(text, "  (data (i32.const {at}) \"{bytes}\")");
     }
-    let mut methods = Vec::new();
-    for (name, args) in calls {
-        let _ = writeln!(text, "  (func (export \"{name}\") {before}\n    {})", call(row, &args));
-        methods.push(name);
+}
+
+fn wat_type(width: Width) -> &'static str {
+    match width {
+        Width::U32 => " i32",
+        Width::U64 => " i64",
     }
-    text.push_str("  (func (export \"nothing\")))");
-    let text = format!("(module\n{}{text}", imports(row.name, &text));
-    Some(Exercise { text, methods })
 }
 
 /// What methods call.
 fn imports(name: &str, text: &str) -> String {
-    let width = |width: Width| match width {
-        Width::U32 => " i32",
-        Width::U64 => " i64",
-    };
     let needed = |row: &&HostFunction| {
         row.provider == Provider::Near
             && (row.name == name || text.contains(&format!("${} ", row.name)))
@@ -249,7 +292,7 @@ fn imports(name: &str, text: &str) -> String {
     HOST_FUNCTIONS
         .iter()
         .filter(needed)
-        .fold(String::new(), |imports, row| imports + &import(row, width))
+        .fold(String::new(), |imports, row| imports + &import(row, wat_type))
 }
 
 fn import(row: &HostFunction, width: impl Fn(Width) -> &'static str) -> String {
@@ -259,8 +302,7 @@ fn import(row: &HostFunction, width: impl Fn(Width) -> &'static str) -> String {
     format!("  (import \"env\" \"{name}\" (func ${name} (param{params}){result}))\n")
 }
 
-/// The call, and a return of its answer (at 3,000), of the memory it may have written and of register 1.
-fn call(row: &HostFunction, args: &[u64]) -> String {
+fn bare_call(row: &HostFunction, args: &[u64]) -> String {
     let mut call = format!("(call ${}", row.name);
     for (param, value) in row.params.iter().zip(args) {
         let _ = match (param.width, *value) {
@@ -270,6 +312,12 @@ fn call(row: &HostFunction, args: &[u64]) -> String {
         };
     }
     call.push(')');
+    call
+}
+
+/// The call, and a return of its answer (at 3,000), of the memory it may have written and of register 1.
+fn call(row: &HostFunction, args: &[u64]) -> String {
+    let call = bare_call(row, args);
     let call = match row.result {
         None => call,
         // An index, which NEAR's mock counts over all actions of the call and a chain over those of the receipt.

@@ -1,0 +1,3 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| cotenant_tests::fuzzing::run("host_functions", input));
