@@ -1,5 +1,6 @@
 //! Actions and the receipts that carry them, as a guest creates them.
 
+use crate::near::Delegate;
 use cotenant_submodules::calls::Renumber;
 use cotenant_submodules::{DeployMode, Namespace, split_method};
 use near_account_id::AccountId;
@@ -210,6 +211,8 @@ pub enum Action {
         /// Balance it carries, in yoctoNEAR, to be refunded.
         deposit: u128,
     },
+    /// What another account has signed and the signer of the transaction pays for (NEP-366).
+    Delegate(Box<Delegate>),
 }
 
 impl Action {
@@ -219,6 +222,9 @@ impl Action {
             Action::FunctionCall { deposit, .. }
             | Action::Transfer { deposit }
             | Action::Unsupported { deposit, .. } => *deposit,
+            Action::Delegate(delegate) => {
+                delegate.actions.iter().fold(0u128, |sum, one| sum.saturating_add(one.deposit()))
+            }
             _ => 0,
         }
     }

@@ -34,6 +34,7 @@ mod fault;
 pub mod fiber;
 mod host;
 pub mod marks;
+pub mod near;
 pub mod registry;
 pub mod runtime;
 pub mod state;

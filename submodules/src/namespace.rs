@@ -12,7 +12,9 @@ pub const NAMESPACE_BYTES_MAX: usize = 64;
 pub struct Namespace(String);
 
 /// Why a text is no namespace.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, thiserror::Error, borsh::BorshSerialize, borsh::BorshDeserialize,
+)]
 pub enum NamespaceError {
     /// It is too long.
     #[error("namespace of {found} bytes: at most {limit} are allowed; shorten the name")]

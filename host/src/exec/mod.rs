@@ -56,7 +56,9 @@ pub struct CallContext {
 }
 
 /// Why a root call failed. The code is stable; the message is for people.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, serde::Serialize, borsh::BorshSerialize, borsh::BorshDeserialize,
+)]
 pub struct Abort {
     /// For instance `HostError.GasExceeded`, `WasmTrap.Unreachable`, `MethodResolveError.MethodNotFound`.
     pub code: String,

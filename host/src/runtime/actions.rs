@@ -6,12 +6,13 @@
 use crate::HostFault;
 use crate::action::{Action, Permission};
 use crate::exec::Abort;
-use crate::runtime::Machine;
 use crate::runtime::apply::{Run, Stop};
 use crate::runtime::validate::InvalidAction;
+use crate::runtime::{InvalidTransaction, Machine};
 use crate::state::{AccessKey, Account, keys};
+use borsh::{BorshDeserialize, BorshSerialize};
 use cotenant_submodules::{Namespace, NamespaceError, Visibility};
-use near_account_id::AccountId;
+use near_account_id::{AccountId, AccountType};
 use near_crypto::PublicKey;
 use near_primitives_core::hash::CryptoHash;
 use std::ops::ControlFlow;
@@ -22,10 +23,11 @@ use std::ops::ControlFlow;
 pub const DELETION_STORAGE_BYTES_MAX: u64 = 10_000;
 
 /// Distance between the first nonces of keys of two blocks (NEAR's `ACCESS_KEY_NONCE_RANGE_MULTIPLIER`).
-const NONCES_PER_BLOCK: u64 = 1_000_000;
+pub(super) const NONCES_PER_BLOCK: u64 = 1_000_000;
 
 /// Why an action failed. The names are those of NEAR's `ActionErrorKind` where it has one.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// Outcomes are kept in the state: new ones go to the end.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, BorshSerialize, BorshDeserialize)]
 #[allow(missing_docs, reason = "the fields are what the messages say of them")]
 pub enum ActionError {
     /// An account of this id exists.
@@ -115,18 +117,45 @@ pub enum ActionError {
     #[error("a receipt that it created is not valid: {0}")]
     NewReceiptValidationError(InvalidAction),
     /// The call failed.
-    #[error("{}", .0.message)]
-    FunctionCall(Abort),
+    #[error("{}", .abort.message)]
+    FunctionCall { account: AccountId, abort: Abort },
     /// An action of NEAR that is not carried out here.
     #[error("Cotenant does not carry out the action {name}")]
     Unsupported { name: String },
+    /// The host failed.
+    #[error(
+        "the host failed while it ran this receipt; its gas is burnt, its deposit comes back; report `faults/{receipt}` of the home, which reproduces it"
+    )]
+    HostFault { receipt: CryptoHash },
+    /// Somebody else's signature, or of something else.
+    #[error("the delegate action is not signed by the key that it names")]
+    DelegateActionInvalidSignature,
+    /// Its time is over.
+    #[error("the delegate action was valid until block {max_block_height}; this is block {height}")]
+    DelegateActionExpired { max_block_height: u64, height: u64 },
+    /// It was sent to somebody else than its sender.
+    #[error(
+        "the delegate action is of `{sender}`; the transaction that brings it is for `{receiver}`"
+    )]
+    DelegateActionSenderDoesNotMatchTxReceiver { sender: AccountId, receiver: AccountId },
+    /// The sender's key does not allow it.
+    #[error("delegate action: {0}")]
+    DelegateActionAccessKeyError(Box<InvalidTransaction>),
+    /// It was done before.
+    #[error(
+        "the delegate action has nonce {delegate_nonce}, its key is at {ak_nonce}: it has to be more"
+    )]
+    DelegateActionInvalidNonce { delegate_nonce: u64, ak_nonce: u64 },
+    /// A nonce that blocks have not come to.
+    #[error("the delegate action has nonce {delegate_nonce}; it has to be less than {upper_bound}")]
+    DelegateActionNonceTooLarge { delegate_nonce: u64, upper_bound: u64 },
 }
 
 impl ActionError {
     /// The stable code.
     pub fn code(&self) -> String {
         match self {
-            ActionError::FunctionCall(abort) => abort.code.clone(),
+            ActionError::FunctionCall { abort, .. } => abort.code.clone(),
             other => {
                 // The name of the variant: everything before its fields.
                 let text = format!("{other:?}");
@@ -175,6 +204,7 @@ impl<M: Machine> Run<'_, M> {
                 return Err(ActionError::OnlyImplicitAccountCreationAllowed { account }.into());
             }
             (Action::CreateAccount, None) => return Ok(()),
+            (Action::Transfer { .. }, None) if self.may_create_implicitly() => return Ok(()),
             (_, None) => return Err(ActionError::AccountDoesNotExist { account }.into()),
             (_, Some(_)) => {}
         }
@@ -189,6 +219,7 @@ impl<M: Machine> Run<'_, M> {
             | Action::FunctionCall { .. }
             | Action::Transfer { .. }
             | Action::ResumeYield { .. }
+            | Action::Delegate(_)
             | Action::Unsupported { .. } => false,
         };
         if own && self.actor != account {
@@ -220,8 +251,29 @@ impl<M: Machine> Run<'_, M> {
         Ok(())
     }
 
+    /// Whether a transfer creates the receiver: a receipt with nothing else in it, to an account whose id is its key.
+    fn may_create_implicitly(&self) -> bool {
+        self.body.actions.len() == 1
+            && !self.receipt.predecessor.is_system()
+            && self.receiver().get_account_type() == AccountType::NearImplicitAccount
+    }
+
+    /// Creates the receiver, whose id is the hex of its key, with full access for it.
+    fn create_implicitly(&mut self, deposit: u128) -> Result<(), Stop> {
+        let id = self.receiver().clone();
+        let key = PublicKey::from_near_implicit_account(&id);
+        let key = key.map_err(|error| HostFault::Bug(format!("`{id}` is no key: {error}")))?;
+        let storage_usage = self.schedule.fees.storage_usage_config.num_bytes_account;
+        self.state.set_account(&id, &Account { balance: deposit, locked: 0, storage_usage })?;
+        self.actor = id;
+        self.add_key(&key, &Permission::FullAccess)
+    }
+
     pub(super) fn transfer(&mut self, deposit: u128) -> Result<(), Stop> {
         let id = self.receiver().clone();
+        if self.state.account(&id)?.is_none() {
+            return self.create_implicitly(deposit);
+        }
         let mut account = self.account()?;
         account.balance = account.balance.checked_add(deposit).ok_or_else(overflow)?;
         self.state.set_account(&id, &account)?;

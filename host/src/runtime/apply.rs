@@ -5,12 +5,13 @@
 
 use crate::HostFault;
 use crate::action::Action;
+use crate::near::receipt_id;
 use crate::runtime::actions::{ActionError, overflow, storage_lack};
 use crate::runtime::fees::{self, FeeItem};
 use crate::runtime::queue;
 use crate::runtime::receipt::{
     ActionReceipt, ExecutionSummary, Failure, PendingYield, Receipt, ReceiptBody, ReceiptOutcome,
-    Status, child_id, refund, system,
+    Status, refund, system,
 };
 use crate::runtime::validate;
 use crate::runtime::{Block, GAS_PRICE, Machine};
@@ -188,7 +189,7 @@ impl<M: Machine> Run<'_, M> {
         receiver: AccountId,
         body: ReceiptBody,
     ) -> usize {
-        let id = child_id(&self.receipt.id, self.new.len() as u64);
+        let id = receipt_id(&self.receipt.id, self.block.height, self.new.len() as u64);
         let transaction = self.receipt.transaction;
         let receipt = Receipt { id, transaction, predecessor, receiver, body };
         self.new.push(NewReceipt { receipt, yielded: false });
@@ -203,7 +204,9 @@ impl<M: Machine> Run<'_, M> {
             match done {
                 Ok(next) => value = next,
                 Err(Stop::Fault(fault)) => return Err(fault),
-                Err(Stop::Action(error)) => return Ok(Err(failure(&error, Some(index as u64)))),
+                Err(Stop::Action(error)) => {
+                    return Ok(Err(Failure::new(error, Some(index as u64))));
+                }
             }
         }
         let Some(account) = self.state.account(self.receiver())? else { return Ok(Ok(value)) };
@@ -212,7 +215,7 @@ impl<M: Machine> Run<'_, M> {
             None => Ok(value),
             Some(amount) => {
                 let account = self.receiver().clone();
-                Err(failure(&ActionError::LackBalanceForState { account, amount }, None))
+                Err(Failure::new(ActionError::LackBalanceForState { account, amount }, None))
             }
         })
     }
@@ -237,6 +240,7 @@ impl<M: Machine> Run<'_, M> {
             Action::Unsupported { name, deposit: _ } => {
                 return Err(ActionError::Unsupported { name: name.clone() }.into());
             }
+            Action::Delegate(delegate) => self.delegate(delegate)?,
             // Never in a receipt: `validate` refuses it and `call` takes it out.
             Action::ResumeYield { .. } => {
                 return Err(ActionError::Unsupported { name: "ResumeYield".into() }.into());
@@ -389,8 +393,4 @@ impl<M: Machine> Run<'_, M> {
         let resumed = self.state.read::<PendingYield>(&key)?.is_some_and(|pending| pending.resumed);
         self.state.write(key, &PendingYield { receipt, expires_at, resumed })
     }
-}
-
-fn failure(error: &ActionError, action_index: Option<u64>) -> Failure {
-    Failure { code: error.code(), message: error.to_string(), action_index }
 }

@@ -61,7 +61,8 @@ impl<M: Machine> Run<'_, M> {
         let mut summary = summary(index, namespace, name, &execution);
         if let Some(abort) = execution.abort {
             self.executions.push(summary);
-            return Err(ActionError::FunctionCall(abort).into());
+            let account = self.receiver().clone();
+            return Err(ActionError::FunctionCall { account, abort }.into());
         }
         let Some(mut effects) = effects else {
             return Err(HostFault::Bug("a call succeeded without effects".into()).into());

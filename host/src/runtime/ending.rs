@@ -7,6 +7,7 @@
 
 use crate::HostFault;
 use crate::fault::Halt;
+use crate::runtime::actions::ActionError;
 use crate::runtime::apply::Run;
 use crate::runtime::fees::{self, FeeItem};
 use crate::runtime::receipt::{Failure, Receipt, ReceiptBody, ReceiptOutcome, Status};
@@ -17,7 +18,7 @@ use near_primitives_core::hash::CryptoHash;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Stable code of a receipt that ended by a fault of the host.
+/// Stable code of a receipt that ended by a fault of the host ([`ActionError::HostFault`]).
 pub const HOST_FAULT: &str = "HostFault";
 
 /// Name of the fee under which the gas of calls is burnt that did not run to their end.
@@ -102,15 +103,7 @@ fn end<M: Machine>(
 }
 
 fn failure(receipt: &Receipt) -> Failure {
-    Failure {
-        code: HOST_FAULT.into(),
-        message: format!(
-            "the host failed while it ran this receipt; its gas is burnt, its deposit comes back; \
-             report `faults/{}` of the home, which reproduces it",
-            receipt.id
-        ),
-        action_index: None,
-    }
+    Failure::new(ActionError::HostFault { receipt: receipt.id }, None)
 }
 
 fn bare_outcome(block: Block, receipt: &Receipt) -> ReceiptOutcome {

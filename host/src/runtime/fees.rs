@@ -5,6 +5,7 @@
 //! action, to the unit: what was bought is what is burnt or refunded.
 
 use crate::action::{Action, Code, Permission};
+use crate::near::Delegate;
 use cotenant_gas::Schedule;
 use near_account_id::{AccountId, AccountType};
 use near_parameters::ActionCosts;
@@ -57,6 +58,8 @@ fn terms(schedule: &Schedule, action: &Action, receiver: &AccountId) -> Vec<(Act
         Action::DeleteAccount { .. } => vec![(ActionCosts::delete_account, 1)],
         // What a contract has reserved for it comes back at once: see `call::used_gas`.
         Action::Unsupported { .. } => Vec::new(),
+        // What it brings is paid for besides: `send`, `send_delegated` and `prepaid`.
+        Action::Delegate(_) => vec![(ActionCosts::delegate, 1)],
         // Paid for in the VM, all of it.
         Action::ResumeYield { .. } => Vec::new(),
     }
@@ -108,9 +111,32 @@ pub(crate) fn send(
     actions: &[Action],
     receiver: &AccountId,
 ) -> Vec<FeeItem> {
-    let actions = actions.iter().flat_map(|action| terms(schedule, action, receiver));
     let receipt = [(ActionCosts::new_action_receipt, 1)];
-    itemise(receipt.into_iter().chain(actions), |cost| {
+    itemise(receipt.into_iter().chain(send_terms(schedule, actions, receiver)), |cost| {
+        schedule.fees.fee(cost).send_fee(own).gas.as_gas()
+    })
+}
+
+/// Costs of sending actions: those of what a delegate action brings are its relayer's to pay, too.
+fn send_terms(
+    schedule: &Schedule,
+    actions: &[Action],
+    receiver: &AccountId,
+) -> Vec<(ActionCosts, u64)> {
+    let mut all = Vec::new();
+    for action in actions {
+        all.extend(terms(schedule, action, receiver));
+        if let Action::Delegate(delegate) = action {
+            all.extend(send_terms(schedule, &delegate.actions, &delegate.receiver));
+        }
+    }
+    all
+}
+
+/// Fees for sending on what a delegate action brings, burnt where it is unpacked (NEAR's `total_prepaid_send_fees`).
+pub(crate) fn send_delegated(schedule: &Schedule, delegate: &Delegate) -> Vec<FeeItem> {
+    let own = delegate.sender == delegate.receiver;
+    itemise(send_terms(schedule, &delegate.actions, &delegate.receiver), |cost| {
         schedule.fees.fee(cost).send_fee(own).gas.as_gas()
     })
 }
@@ -133,8 +159,13 @@ pub(crate) fn execute(schedule: &Schedule, action: &Action, receiver: &AccountId
 pub(crate) fn prepaid(schedule: &Schedule, actions: &[Action], receiver: &AccountId) -> u64 {
     let receipt = total(&execute_receipt(schedule));
     actions.iter().fold(receipt, |sum, action| {
-        let call = if let Action::FunctionCall { gas, .. } = action { *gas } else { 0 };
-        sum.saturating_add(total(&execute(schedule, action, receiver))).saturating_add(call)
+        let more = match action {
+            Action::FunctionCall { gas, .. } => *gas,
+            Action::Delegate(delegate) => total(&send_delegated(schedule, delegate))
+                .saturating_add(prepaid(schedule, &delegate.actions, &delegate.receiver)),
+            _ => 0,
+        };
+        sum.saturating_add(total(&execute(schedule, action, receiver))).saturating_add(more)
     })
 }
 

@@ -4,28 +4,37 @@
 //! refunds and the order of steps are NEAR's, of the chosen protocol version; what a function call does is
 //! decided behind the trait [`Executor`], what code is fit to be deployed behind [`Deployer`].
 //!
-//! **Blocks.** A transaction makes a block, and receipts run one block after the one that created them, first
-//! in, first out (on NEAR a receipt from an account to itself runs in its transaction's own block). Blocks
-//! advance only while a receipt is on its way; yields wait in the state and [`Runtime::advance_blocks`] lets
-//! their time pass. Time is a function of the height: [`GENESIS_NANOS`] plus [`BLOCK_NANOS`] a block.
+//! **Blocks** (`blocks`). A block takes transactions and runs the receipts that are due: those of its own transactions
+//! whose signer is their receiver (NEAR's local receipts), then those that the block before created, first in, first
+//! out. [`Runtime::execute`] makes a block of one transaction and blocks until nothing is on its way;
+//! [`Runtime::make_block`] makes one of signed transactions at a time that it is given. Yields wait in the state and
+//! [`Runtime::advance_blocks`] lets their time pass. Without a time given it is a function of the height:
+//! [`GENESIS_NANOS`] plus [`BLOCK_NANOS`] a block.
 //!
-//! **Commits.** One a receipt. The queue is part of the state: after a crash, or a fault of the disk, the next
-//! transaction first runs what is left of the ones before it.
+//! **Commits.** One a block; two if it has transactions and runs receipts. The queue is part of the state: after a crash,
+//! or a fault of the disk, the next transaction first runs what is left of the ones before it.
+//!
+//! **History** (`history`). Blocks, outcomes and what takes a block back are kept beside the state, if asked for.
 //!
 //! **Faults.** A receipt in which the host finds a fault of its own, a panic included, ends as failed with
 //! [`HOST_FAULT`] (`ending`), and the chain goes on. A fault of the disk or the machine ([`Halt`]) changes
 //! nothing: the receipt stays in the queue. Work is marked while it runs ([`Watch`]), so that what kills the
 //! process is known at the next start.
 //!
-//! **Not modelled**: validators (what is unlocked is back at once, there is no least stake), implicit
-//! accounts (a transfer to one fails), the pessimistic gas price of protocols before 78 (it was refunded anyway), congestion.
+//! **Not modelled**: validators (what is unlocked is back at once, there is no least stake), implicit accounts of
+//! Ethereum's kind (a transfer to one fails), gas keys, the pessimistic gas price of protocols before 78 (it was refunded
+//! anyway), congestion.
 
 mod actions;
 mod apply;
+mod blocks;
 mod call;
+mod delegate;
 mod ending;
 mod fees;
+mod history;
 mod modules;
+mod patch;
 mod queue;
 mod receipt;
 mod report;
@@ -36,21 +45,29 @@ mod validate;
 mod watch;
 
 pub use actions::{ActionError, DELETION_STORAGE_BYTES_MAX, module_storage_bytes};
+pub use blocks::BlockOutcome;
 pub use ending::HOST_FAULT;
 pub use fees::FeeItem;
 pub(crate) use fees::prepaid as reserved;
+pub(crate) use history::check_record as check_history_record;
+pub use history::{
+    BlockHeader, BlockRecord, BlockReference, FinalStatus, HistoryError, OutcomeRecord,
+    TransactionRecord, UNDO_BLOCKS_MAX, UNDO_BYTES_MAX,
+};
+pub use patch::{Patch, PatchError};
 pub(crate) use receipt::Queued;
 pub use receipt::{
     ActionReceipt, DataReceiver, ExecutionSummary, Failure, PendingYield, Receipt, ReceiptBody,
     ReceiptOutcome, Status, TransactionOutcome,
 };
 pub use report::{FaultReport, REPORT_BYTES_MAX};
-pub use transaction::{InvalidTransaction, RuntimeError, Transaction};
+pub use transaction::{
+    InvalidTransaction, RuntimeError, Transaction, TransactionStart, VALIDITY_BLOCKS,
+};
 pub use validate::InvalidAction;
 pub use watch::{Care, Marked, NoWatch, Watch, Work};
 
 use crate::HostFault;
-use crate::action::{Action, Code};
 use crate::exec::{CallContext, Execution};
 use crate::fault::{Halt, ReceiptFault};
 use crate::state::{self, Account, Head, Store, WorkingState, keys, records};
@@ -61,6 +78,7 @@ use near_account_id::AccountId;
 use near_crypto::{KeyType, PublicKey};
 use near_primitives_core::hash::CryptoHash;
 use std::rc::Rc;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Price of gas, in yoctoNEAR: the least it can be on NEAR's main network.
@@ -173,11 +191,16 @@ pub struct Block {
 }
 
 impl Block {
-    /// The block of a height.
+    /// The block of a height, on a chain whose time is a function of it.
     pub fn at(height: u64) -> Self {
         let timestamp = GENESIS_NANOS.saturating_add(height.saturating_mul(BLOCK_NANOS));
         Self { height, timestamp }
     }
+}
+
+/// Time of the last block; before the first one it is that of height 0.
+fn time_of(head: &Head) -> u64 {
+    if head.height == 0 { Block::at(0).timestamp } else { head.timestamp }
 }
 
 /// A chain of one node: a state, and what runs on it. One writer at a time; views run beside it.
@@ -187,6 +210,8 @@ pub struct Runtime<M> {
     schedule: Arc<Schedule>,
     machine: M,
     writer: Mutex<()>,
+    /// Whether blocks, outcomes and undo are kept; the state says so, too.
+    history: AtomicBool,
     watch: Arc<dyn Watch>,
 }
 
@@ -208,7 +233,8 @@ impl<M: Machine> Runtime<M> {
             )));
         }
         let watch = Arc::new(NoWatch);
-        Ok(Self { store, schedule, machine, writer: Mutex::new(()), watch })
+        let history = AtomicBool::new(history::is_kept(&*store)?);
+        Ok(Self { store, schedule, machine, writer: Mutex::new(()), history, watch })
     }
 
     /// The same with somebody who keeps marks and reports of faults.
@@ -273,103 +299,8 @@ impl<M: Machine> Runtime<M> {
         }
         let storage_usage = self.schedule.fees.storage_usage_config.num_bytes_account;
         state.set_account(id, &Account { balance, locked: 0, storage_usage })?;
-        self.store.commit(&state.into_batch())?;
+        self.commit_between(state)?;
         Ok(true)
-    }
-
-    /// Does what a transaction says, and everything that comes of it.
-    ///
-    /// # Errors
-    /// It is not valid, and nothing has changed; or the host failed, and what was committed stays.
-    pub fn execute(&self, transaction: &Transaction) -> Result<TransactionOutcome, RuntimeError> {
-        self.prepare(transaction)?;
-        let _writer = self.write();
-        self.store.reserve(records::encode(transaction)?.len() as u64)?;
-        let mut ran = self.run_queue()?;
-        let mut state = self.state()?;
-        let block = Block::at(state.head()?.height + 1);
-        let converted = transaction::convert(&self.schedule, &mut state, block, transaction)?;
-        queue::end_block(&mut state, block)?;
-        self.store.commit(&state.into_batch())?;
-        ran.extend(self.run_queue()?);
-        let (receipts, others) = ran.into_iter().partition(|one| one.transaction == converted.hash);
-        Ok(TransactionOutcome {
-            hash: converted.hash,
-            block_height: block.height,
-            receipt: converted.receipt,
-            gas_burnt: converted.gas_burnt,
-            fees: converted.fees,
-            tokens_burnt: converted.tokens_burnt,
-            receipts,
-            others,
-        })
-    }
-
-    /// Prepares code. Code that a process died with is left to the receipt, whose mark can end it; so is a panic.
-    fn prepare_code(&self, code: &[u8], visibility: Visibility) -> Result<(), HostFault> {
-        let work = Work::Deploy(CryptoHash::hash_bytes(code));
-        let marked = Marked::begin(&*self.watch, work)?;
-        if marked.care == Care::Ordinary {
-            let prepare = || {
-                self.machine.prepare(code, visibility);
-                Ok(())
-            };
-            drop(ending::catch(prepare));
-        }
-        Ok(())
-    }
-
-    /// Prepares the code that a transaction deploys before it waits for the chain and the chain for it, if its signer could
-    /// pay for it now: whether the transaction is valid is decided again where it is made a receipt.
-    fn prepare(&self, transaction: &Transaction) -> Result<(), HostFault> {
-        let deploys = transaction.actions.iter().filter_map(|action| match action {
-            Action::DeployModule { mode, code, .. } => Some((mode.visibility, code)),
-            _ => None,
-        });
-        let mut deploys = deploys.peekable();
-        if deploys.peek().is_none() {
-            return Ok(());
-        }
-        let mut state = self.state()?;
-        let block = Block::at(state.head()?.height + 1);
-        if transaction::convert(&self.schedule, &mut state, block, transaction).is_err() {
-            return Ok(());
-        }
-        for (visibility, code) in deploys {
-            match code {
-                Code::Bytes(code) => self.prepare_code(code, visibility)?,
-                Code::Hash(hash) => {
-                    if let Some(code) = self.state()?.code(hash)? {
-                        self.prepare_code(&code, visibility)?;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Lets blocks pass, and runs what their passing brings: yields whose time is over. A few more pass when
-    /// the last of them brings something.
-    ///
-    /// # Errors
-    /// The host failed.
-    pub fn advance_blocks(&self, blocks: u64) -> Result<Vec<ReceiptOutcome>, HostFault> {
-        let _writer = self.write();
-        let target = self.head()?.height.saturating_add(blocks);
-        let mut ran = self.run_queue()?;
-        loop {
-            let mut state = self.state()?;
-            let height = state.head()?.height;
-            if height >= target {
-                break;
-            }
-            // Blocks in which nothing happens need not be made.
-            let next = queue::next_expiry(&state)?.unwrap_or(target).clamp(height + 1, target);
-            queue::end_block(&mut state, Block::at(next))?;
-            self.store.commit(&state.into_batch())?;
-            ran.extend(self.run_queue()?);
-        }
-        Ok(ran)
     }
 
     /// Receipts that ended by a fault of the host, and the heights of their blocks.
@@ -390,7 +321,7 @@ impl<M: Machine> Runtime<M> {
         for (receipt, height) in faults {
             state.write(keys::faulted(receipt), height)?;
         }
-        self.store.commit(&state.into_batch())
+        self.commit_between(state)
     }
 
     /// Calls a method and lets nothing come of it, on the state of the last block.
@@ -405,10 +336,26 @@ impl<M: Machine> Runtime<M> {
         args: &[u8],
         gas: u64,
     ) -> Result<Execution, RuntimeError> {
-        let state = self.state()?;
+        self.view_on(&self.state()?, id, namespace, method, args, gas)
+    }
+
+    /// Calls a method on a state ([`Runtime::state_at`]) and lets nothing come of it. Any thread may do so at any time.
+    ///
+    /// # Errors
+    /// The account does not exist; the host failed.
+    pub fn view_on(
+        &self,
+        state: &WorkingState,
+        id: &AccountId,
+        namespace: &Namespace,
+        method: &str,
+        args: &[u8],
+        gas: u64,
+    ) -> Result<Execution, RuntimeError> {
         let missing = || InvalidTransaction::AccountDoesNotExist { account: id.clone() };
         let account = state.account(id)?.ok_or_else(missing)?;
-        let block = Block::at(state.head()?.height);
+        let head = state.head()?;
+        let block = Block { height: head.height, timestamp: time_of(&head) };
         let context = CallContext {
             account: id.clone(),
             signer: id.clone(),
@@ -451,112 +398,6 @@ impl<M: Machine> Runtime<M> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes blocks until nothing is in the queue.
-    fn run_queue(&self) -> Result<Vec<ReceiptOutcome>, HostFault> {
-        let mut ran = Vec::new();
-        loop {
-            let state = self.state()?;
-            if queue::is_empty(&state)? {
-                return Ok(ran);
-            }
-            let block = Block::at(state.head()?.height + 1);
-            let due = queue::due(&state, block.height)?;
-            drop(state);
-            ran.extend(self.run_block(block, due)?);
-        }
-    }
-
-    /// Runs the receipts of a block, a commit each; the last one's commit is the block's too.
-    fn run_block(
-        &self,
-        block: Block,
-        due: Vec<(Vec<u8>, Receipt)>,
-    ) -> Result<Vec<ReceiptOutcome>, HostFault> {
-        let mut ran = Vec::new();
-        let last = due.len().saturating_sub(1);
-        if due.is_empty() {
-            let mut state = self.state()?;
-            queue::end_block(&mut state, block)?;
-            self.store.commit(&state.into_batch())?;
-        }
-        for (position, (key, receipt)) in due.into_iter().enumerate() {
-            let mut state = self.state()?;
-            state.delete(key);
-            let (mut state, outcome) = self.run_receipt(block, state, receipt)?;
-            ran.extend(outcome);
-            if position == last {
-                queue::end_block(&mut state, block)?;
-            }
-            self.store.commit(&state.into_batch())?;
-        }
-        Ok(ran)
-    }
-
-    /// Lets a receipt arrive, and runs the one that can run now, if there is one. Whatever the host finds wrong
-    /// with itself in doing so ends the receipt; only a [`Halt`] gets out.
-    fn run_receipt(
-        &self,
-        block: Block,
-        before: WorkingState,
-        receipt: Receipt,
-    ) -> Result<(WorkingState, Option<ReceiptOutcome>), Halt> {
-        let arrived = ending::catch(|| {
-            let mut state = before.clone();
-            let ready = queue::arrive(&mut state, receipt.clone())?;
-            let recorded = match &ready {
-                Some(ready) => ending::is_recorded(&state, ready)?,
-                None => false,
-            };
-            Ok((state, ready, recorded))
-        });
-        let (state, ready, recorded) = match arrived.map_err(HostFault::split) {
-            Ok((state, Some(ready), recorded)) => (state, ready, recorded),
-            Ok((state, None, _)) => return Ok((state, None)),
-            Err(Err(halt)) => return Err(halt),
-            // Data that cannot be delivered has nobody to tell.
-            Err(Ok(_)) if !matches!(receipt.body, ReceiptBody::Actions(_)) => {
-                return Ok((before, None));
-            }
-            Err(Ok(fault)) => return self.end(block, &before, &receipt, Some(&fault)),
-        };
-        if recorded {
-            return self.end(block, &state, &ready, None);
-        }
-        let marked = Marked::begin(&*self.watch, Work::Receipt(ready.id)).map_err(halting)?;
-        let ran = match &marked.care {
-            Care::Ordinary => self.apply(&self.machine, block, &state, &ready),
-            Care::Interpreted => self.apply(&Interpreted(&self.machine), block, &state, &ready),
-            Care::Condemned(cause) => Err(Ok(ReceiptFault::of_death(cause))),
-        };
-        match ran {
-            Ok((state, outcome)) => Ok((state, Some(outcome))),
-            Err(Err(halt)) => Err(halt),
-            Err(Ok(fault)) => self.end(block, &state, &ready, Some(&fault)),
-        }
-    }
-
-    /// Runs a receipt of the queue, if it is the next to run, on the interpreter, and lets nothing come of it. `limit`
-    /// is told its prepaid gas before it runs. Whether it was there.
-    ///
-    /// # Errors
-    /// The store failed.
-    pub fn rehearse(&self, id: CryptoHash, limit: impl FnOnce(u64)) -> Result<bool, HostFault> {
-        let mut state = self.state()?;
-        let block = Block::at(state.head()?.height + 1);
-        for (key, receipt) in queue::due(&state, block.height)? {
-            state.delete(key);
-            let Some(ready) = queue::arrive(&mut state, receipt)? else { continue };
-            let ReceiptBody::Actions(body) = &ready.body else { break };
-            if ready.id != id {
-                break;
-            }
-            limit(fees::prepaid(&self.schedule, &body.actions, &ready.receiver));
-            drop(self.apply(&Interpreted(&self.machine), block, &state, &ready));
-            return Ok(true);
-        }
-        Ok(false)
-    }
-
     fn apply(
         &self,
         machine: &impl Machine,
@@ -570,21 +411,19 @@ impl<M: Machine> Runtime<M> {
     }
 
     /// Ends a receipt by a fault, and keeps what reproduces it; of one that was recorded before, nothing.
-    fn end(
+    fn end_by_fault(
         &self,
         block: Block,
         state: &WorkingState,
         receipt: &Receipt,
         fault: Option<&ReceiptFault>,
-    ) -> Result<(WorkingState, Option<ReceiptOutcome>), Halt> {
+    ) -> Result<(WorkingState, ReceiptOutcome), Halt> {
         if let Some(fault) = fault {
             let report =
                 FaultReport::record(&self.machine, &self.schedule, block, state, receipt, fault);
             self.watch.keep(&report);
         }
-        let (state, outcome) =
-            ending::end_by_fault(&self.machine, &self.schedule, block, state, receipt)?;
-        Ok((state, Some(outcome)))
+        ending::end_by_fault(&self.machine, &self.schedule, block, state, receipt)
     }
 }
 

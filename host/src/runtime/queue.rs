@@ -3,8 +3,9 @@
 //! All of it is in the state, so that a host that dies between two commits goes on where it was.
 
 use crate::HostFault;
+use crate::near::receipt_id;
 use crate::runtime::Block;
-use crate::runtime::receipt::{PendingYield, Queued, Receipt, ReceiptBody, child_id};
+use crate::runtime::receipt::{PendingYield, Queued, Receipt, ReceiptBody};
 use crate::state::{WorkingState, keys};
 use near_account_id::AccountId;
 use near_primitives_core::hash::CryptoHash;
@@ -35,17 +36,41 @@ pub(super) fn expire(
     state.write(keys::head(), &head)
 }
 
-/// Receipts in the queue for a block or an earlier one, with their keys, first in first.
+/// Receipts in the queue for a block or an earlier one, with their keys: first those whose transactions are of this block
+/// (NEAR's local receipts), then the others, first in first.
 pub(super) fn due(state: &WorkingState, height: u64) -> Result<Vec<(Vec<u8>, Receipt)>, HostFault> {
     let mut found = Vec::new();
     state.scan(&keys::queue(), |key, value| {
         let queued: Queued = crate::state::records::decode(key, value)?;
         if queued.height > height {
-            // Heights never fall along the queue.
-            return Ok(ControlFlow::Break(()));
+            return Ok(ControlFlow::Continue(()));
         }
         found.push((key.to_vec(), queued.receipt));
         Ok(ControlFlow::Continue(()))
+    })?;
+    let local = |receipt: &Receipt| receipt.id == receipt_id(&receipt.transaction, height, 0);
+    found.sort_by_key(|(_, receipt)| !local(receipt));
+    Ok(found)
+}
+
+/// A receipt that is on its way, or waits for data or to be resumed.
+pub(super) fn find(state: &WorkingState, id: &CryptoHash) -> Result<Option<Receipt>, HostFault> {
+    let mut found = None;
+    let mut look = |receipt: Receipt| {
+        if receipt.id != *id {
+            return ControlFlow::Continue(());
+        }
+        found = Some(receipt);
+        ControlFlow::Break(())
+    };
+    state.scan(&keys::queue(), |key, value| {
+        Ok(look(crate::state::records::decode::<Queued>(key, value)?.receipt))
+    })?;
+    state.scan(&keys::all_postponed(), |key, value| {
+        Ok(look(crate::state::records::decode::<Receipt>(key, value)?))
+    })?;
+    state.scan(&keys::all_yielded(), |key, value| {
+        Ok(look(crate::state::records::decode::<PendingYield>(key, value)?.receipt))
     })?;
     Ok(found)
 }
@@ -154,7 +179,7 @@ pub(super) fn end_block(state: &mut WorkingState, block: Block) -> Result<(), Ho
             continue;
         }
         let receipt = Receipt {
-            id: child_id(&data_id, block.height),
+            id: receipt_id(&data_id, block.height, 0),
             transaction: pending.receipt.transaction,
             predecessor: account.clone(),
             receiver: account,

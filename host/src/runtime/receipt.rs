@@ -2,6 +2,7 @@
 
 use crate::action::Action;
 use crate::exec::Abort;
+use crate::runtime::actions::ActionError;
 use crate::runtime::fees::FeeItem;
 use borsh::{BorshDeserialize, BorshSerialize};
 use cotenant_submodules::Namespace;
@@ -14,7 +15,7 @@ use std::fmt;
 /// A message to an account. One that refunds comes from `system`.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Receipt {
-    /// sha256 of the id of what created it and its index there.
+    /// As NEAR makes it: see [`receipt_id`](crate::near::receipt_id).
     pub id: CryptoHash,
     /// The transaction it descends from.
     pub transaction: CryptoHash,
@@ -96,7 +97,7 @@ pub(crate) struct Queued {
 }
 
 /// How a receipt ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Status {
     /// It succeeded with a value.
     SuccessValue(Vec<u8>),
@@ -144,7 +145,7 @@ impl fmt::Display for Failure {
 }
 
 /// Why a receipt failed.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, BorshSerialize, BorshDeserialize)]
 pub struct Failure {
     /// Stable: NEAR's name of the error where it has one, for instance `AccountDoesNotExist` or
     /// `HostError.GasExceeded`.
@@ -153,6 +154,16 @@ pub struct Failure {
     pub message: String,
     /// The action that failed; `None` if all together did.
     pub action_index: Option<u64>,
+    /// The error with its fields.
+    #[serde(skip)]
+    pub error: ActionError,
+}
+
+impl Failure {
+    /// Returns the failure of an action, or of all together.
+    pub(crate) fn new(error: ActionError, action_index: Option<u64>) -> Self {
+        Self { code: error.code(), message: error.to_string(), action_index, error }
+    }
 }
 
 /// What is reported of one function call.
@@ -277,11 +288,6 @@ impl TransactionOutcome {
     fn find(&self, id: CryptoHash) -> Option<&ReceiptOutcome> {
         self.receipts.iter().find(|receipt| receipt.id == id)
     }
-}
-
-/// The id of something that another thing created, by its index there.
-pub(crate) fn child_id(parent: &CryptoHash, index: u64) -> CryptoHash {
-    CryptoHash::hash_bytes(&[parent.as_bytes().as_slice(), &index.to_le_bytes()].concat())
 }
 
 /// The account that refunds come from; nobody can have it.

@@ -1,10 +1,11 @@
 //! Limits of NEAR on the actions of one receipt, all read from the runtime config.
 
 use crate::action::{Action, Code, Permission};
+use borsh::{BorshDeserialize, BorshSerialize};
 use near_parameters::vm::LimitConfig;
 
 /// Which limit the actions of a transaction, or of a receipt a contract created, do not keep.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, BorshSerialize, BorshDeserialize)]
 pub enum InvalidAction {
     /// Too many actions.
     #[error("{found} actions in one receipt; at most {limit} are allowed: split it")]
@@ -87,11 +88,63 @@ pub enum InvalidAction {
         /// Allowed.
         limit: u64,
     },
+    /// More than one delegate action.
+    #[error("more than one delegate action in one transaction; send one each")]
+    DelegateActionMustBeOnlyOne,
+    /// An action of NEAR that is not carried out here.
+    #[error("Cotenant does not carry out the action {name}")]
+    NotCarriedOut {
+        /// Its name.
+        name: String,
+        /// The protocol version of this chain.
+        protocol: u32,
+    },
+    /// A method name too long.
+    #[error("method name of {found} bytes in an access key; at most {limit} are allowed")]
+    AddKeyMethodNameLengthExceeded {
+        /// Found, in bytes.
+        found: u64,
+        /// Allowed, in bytes.
+        limit: u64,
+    },
 }
 
 /// The sum of the deposits of actions; `None` if no balance can hold it.
 pub(crate) fn deposits(actions: &[Action]) -> Option<u128> {
     actions.iter().try_fold(0u128, |sum, action| sum.checked_add(action.deposit()))
+}
+
+/// Checks the actions of a transaction against the limits: they may be fewer kinds than those of a receipt.
+pub(crate) fn transaction(
+    limits: &LimitConfig,
+    protocol: u32,
+    list: &[Action],
+) -> Result<(), InvalidAction> {
+    if list.iter().filter(|action| matches!(action, Action::Delegate(_))).count() > 1 {
+        return Err(InvalidAction::DelegateActionMustBeOnlyOne);
+    }
+    let delegated = list.iter().flat_map(|action| match action {
+        Action::Delegate(delegate) => delegate.actions.as_slice(),
+        _ => &[],
+    });
+    for action in list.iter().chain(delegated) {
+        if let Action::Unsupported { name, .. } = action {
+            return Err(InvalidAction::NotCarriedOut { name: name.clone(), protocol });
+        }
+    }
+    actions(limits, list)
+}
+
+/// The gas attached to the calls of an action.
+fn attached_gas(action: &Action) -> u64 {
+    match action {
+        Action::FunctionCall { gas, .. } => *gas,
+        Action::Delegate(delegate) => delegate
+            .actions
+            .iter()
+            .fold(0u64, |sum, action| sum.saturating_add(attached_gas(action))),
+        _ => 0,
+    }
 }
 
 /// Checks the actions of one receipt against the limits.
@@ -111,9 +164,7 @@ pub(crate) fn actions(limits: &LimitConfig, actions: &[Action]) -> Result<(), In
         if matches!(action, Action::DeleteAccount { .. }) && index + 1 != actions.len() {
             return Err(InvalidAction::DeleteActionMustBeFinal);
         }
-        if let Action::FunctionCall { gas, .. } = action {
-            prepaid = prepaid.saturating_add(*gas);
-        }
+        prepaid = prepaid.saturating_add(attached_gas(action));
         one(limits, action)?;
     }
     let limit = limits.max_total_prepaid_gas.as_gas();
@@ -153,7 +204,7 @@ fn one(limits: &LimitConfig, action: &Action) -> Result<(), InvalidAction> {
             let limit = limits.max_length_method_name;
             if let Some(long) = methods.iter().find(|name| name.len() as u64 > limit) {
                 let found = long.len() as u64;
-                return Err(InvalidAction::FunctionCallMethodNameLengthExceeded { found, limit });
+                return Err(InvalidAction::AddKeyMethodNameLengthExceeded { found, limit });
             }
             let methods = methods.iter().map(|name| name.len() as u64 + 1);
             let namespaces = namespaces.listed().iter().map(|name| name.as_str().len() as u64 + 1);
@@ -164,6 +215,7 @@ fn one(limits: &LimitConfig, action: &Action) -> Result<(), InvalidAction> {
             }
         }
         Action::ResumeYield { .. } => return Err(InvalidAction::ResumeYieldNotAllowed),
+        Action::Delegate(delegate) => actions(limits, &delegate.actions)?,
         _ => {}
     }
     Ok(())

@@ -20,6 +20,17 @@
 //! | 11 | account, data id | a yielded receipt |
 //! | 12 | height and sequence number, big-endian | account and data id of a yield that expires then |
 //! | 13 | receipt id | height of the block in which a fault of the host ended it |
+//!
+//! From 128 on it is the way here, no part of the state's digest (`runtime/history.rs`):
+//!
+//! | byte | parts | value |
+//! |---|---|---|
+//! | 128 | name | since when history is kept, and a block that has begun |
+//! | 129 | height, big-endian | [`BlockRecord`](crate::runtime::BlockRecord) |
+//! | 130 | block hash | its height |
+//! | 131 | transaction hash | [`TransactionRecord`](crate::runtime::TransactionRecord) |
+//! | 132 | receipt id | [`OutcomeRecord`](crate::runtime::OutcomeRecord) |
+//! | 133 | height and number of a commit, big-endian | what the keys it changed had before |
 
 use cotenant_submodules::Namespace;
 use near_account_id::AccountId;
@@ -127,6 +138,11 @@ pub fn postponed(account: &AccountId, receipt: &CryptoHash) -> Vec<u8> {
     key(8, &[account.as_bytes()], receipt.as_bytes())
 }
 
+/// All receipts that wait for data.
+pub fn all_postponed() -> Vec<u8> {
+    key(8, &[], &[])
+}
+
 /// Which receipt waits for some data.
 pub fn awaited(account: &AccountId, data: &CryptoHash) -> Vec<u8> {
     key(9, &[account.as_bytes()], data.as_bytes())
@@ -170,6 +186,79 @@ pub fn faulted(receipt: &CryptoHash) -> Vec<u8> {
 /// All receipts that a fault of the host ended.
 pub fn all_faulted() -> Vec<u8> {
     key(13, &[], &[])
+}
+
+/// The first byte of what is no part of the state.
+const HISTORY: u8 = 128;
+
+/// Whether a key is of the way to the state, and no part of it.
+pub fn is_history(key: &[u8]) -> bool {
+    key.first().is_some_and(|tag| *tag >= HISTORY)
+}
+
+/// Since when history is kept, and how much of it.
+pub fn history() -> Vec<u8> {
+    key(HISTORY, &[], b"history")
+}
+
+/// A block whose transactions were taken and whose receipts have not all run.
+pub fn open_block() -> Vec<u8> {
+    key(HISTORY, &[], b"open")
+}
+
+/// A block.
+pub fn block(height: u64) -> Vec<u8> {
+    key(129, &[], &height.to_be_bytes())
+}
+
+/// Blocks whose heights begin with these bytes, big-endian.
+pub fn blocks(begin: &[u8]) -> Vec<u8> {
+    key(129, &[], begin)
+}
+
+/// The height of a block.
+pub fn block_height(hash: &CryptoHash) -> Vec<u8> {
+    key(130, &[], hash.as_bytes())
+}
+
+/// A transaction.
+pub fn transaction(hash: &CryptoHash) -> Vec<u8> {
+    key(131, &[], hash.as_bytes())
+}
+
+/// The outcome of a receipt.
+pub fn outcome(receipt: &CryptoHash) -> Vec<u8> {
+    key(132, &[], receipt.as_bytes())
+}
+
+/// What a commit of a block changed.
+pub fn undo(height: u64, part: u64) -> Vec<u8> {
+    key(133, &[], &[height.to_be_bytes(), part.to_be_bytes()].concat())
+}
+
+/// What the commits of a block changed, the earliest first.
+pub fn undo_of(height: u64) -> Vec<u8> {
+    key(133, &[], &height.to_be_bytes())
+}
+
+/// What the commits of blocks changed whose heights begin with these bytes, big-endian.
+pub fn undo_begins(begin: &[u8]) -> Vec<u8> {
+    key(133, &[], begin)
+}
+
+/// What all commits changed, the earliest first.
+pub fn all_undo() -> Vec<u8> {
+    key(133, &[], &[])
+}
+
+/// Height of a key that [`undo`] made.
+pub fn undo_height(key: &[u8]) -> Option<u64> {
+    expiry_height(key)
+}
+
+/// Whether a commit keeps what this key had before: of all but undo itself and its bookkeeping.
+pub fn is_undone(key: &[u8]) -> bool {
+    !matches!(key.first(), Some(&HISTORY) | Some(133))
 }
 
 /// Whether a key is one that [`module`] made.

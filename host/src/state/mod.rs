@@ -10,12 +10,15 @@ mod damage;
 mod disk;
 pub mod keys;
 mod memory;
+mod overlay;
 pub mod records;
 mod scrub;
 mod sealed;
 #[cfg(test)]
 mod tests;
 mod working;
+
+pub(crate) use overlay::Overlay;
 
 pub use disk::{DiskStore, OpenError, STATE_FILE};
 pub use memory::MemoryStore;
@@ -30,8 +33,8 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
-/// Version of the encoding of keys and values. A store of a newer one is refused.
-pub const FORMAT_VERSION: u32 = 1;
+/// Version of the encoding of keys and values. A store of a newer one is refused. 2 has kinds from 128 on.
+pub const FORMAT_VERSION: u32 = 2;
 
 /// What [`Snapshot::scan`] calls for each key and value.
 pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, HostFault> + 'a;
@@ -124,13 +127,17 @@ pub fn protocol(store: &dyn Store) -> Result<u32, HostFault> {
     records::decode(&keys::protocol(), &bytes)
 }
 
-/// sha256 over every key and value in order, each with its length before it: equal digests, equal states.
+/// sha256 over every key and value in order, each with its length before it: equal digests, equal states. What is kept of
+/// the way there (blocks, outcomes, undo) is no part of it.
 ///
 /// # Errors
 /// The store failed.
 pub fn digest(store: &dyn Store) -> Result<CryptoHash, HostFault> {
     let mut hasher = Sha256::new();
     store.snapshot()?.scan(&[], &mut |key, value| {
+        if keys::is_history(key) {
+            return Ok(ControlFlow::Break(()));
+        }
         for part in [key, value] {
             hasher.update((part.len() as u64).to_le_bytes());
             hasher.update(part);

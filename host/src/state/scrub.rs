@@ -2,6 +2,7 @@
 
 use crate::HostFault;
 use crate::fault::DiskFault;
+use crate::runtime::check_history_record;
 use crate::runtime::{PendingYield, Queued, Receipt};
 use crate::state::disk::{DiskStore, OpenError, STATE_FILE};
 use crate::state::sealed::SealedFile;
@@ -112,6 +113,7 @@ fn check_records(store: &dyn Store) -> Result<Scrubbed, HostFault> {
             11 => decodes::<PendingYield>(key, value)?,
             12 => decodes::<(AccountId, CryptoHash)>(key, value)?,
             13 => decodes::<u64>(key, value)?,
+            128.. => check_history_record(key, value)?,
             _ => return Err(records::damaged(key, "a kind of record that is not known here")),
         }
         Ok(ControlFlow::Continue(()))

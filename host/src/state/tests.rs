@@ -257,3 +257,48 @@ fn what_a_killed_creation_left_behind_is_no_hindrance() {
     assert_eq!(protocol(&store).unwrap(), 88);
     assert!(!left.exists());
 }
+
+#[test]
+fn a_snapshot_in_memory_stays_as_it_was_and_what_nobody_sees_goes() {
+    let store = MemoryStore::new(88).unwrap();
+    let commit = |changes: &[(&[u8], Option<&[u8]>)]| {
+        let mut batch = Batch::default();
+        for (key, value) in changes {
+            match value {
+                Some(value) => batch.put(key.to_vec(), value.to_vec()),
+                None => batch.delete(key.to_vec()),
+            }
+        }
+        store.commit(&batch).unwrap();
+    };
+    let all = |snapshot: &dyn Snapshot| {
+        let mut found = Vec::new();
+        let mut visit = |key: &[u8], value: &[u8]| {
+            // A visitor may read.
+            assert_eq!(snapshot.get(key).unwrap().as_deref(), Some(value));
+            found.push((key.to_vec(), value.to_vec()));
+            Ok(ControlFlow::Continue(()))
+        };
+        snapshot.scan(&[200], &mut visit).unwrap();
+        found
+    };
+    let many: Vec<Vec<u8>> = (0..200u8).map(|byte| vec![200, byte]).collect();
+    for key in &many {
+        commit(&[(key, Some(b"one"))]);
+    }
+    let before = store.snapshot().unwrap();
+    let seen = all(&*before);
+    assert_eq!(seen.len(), 200);
+    commit(&[(&many[0], None), (&many[1], Some(b"two")), (&[200, 1, 5], Some(b"new"))]);
+    let between = store.snapshot().unwrap();
+    commit(&[(&many[0], Some(b"three")), (&many[1], None)]);
+    assert_eq!(all(&*before), seen);
+    assert_eq!(between.get(&many[0]).unwrap(), None);
+    assert_eq!(between.get(&many[1]).unwrap(), Some(b"two".to_vec()));
+    let after = store.snapshot().unwrap();
+    assert_eq!(after.get(&many[0]).unwrap(), Some(b"three".to_vec()));
+    assert_eq!(all(&*after).len(), 200);
+    drop((before, between, after));
+    commit(&[(&[201], Some(b"last"))]);
+    assert_eq!(store.versions(), (store.keys(), 0));
+}

@@ -4,7 +4,7 @@
 //! call, and a checkpoint to return to, cost nothing and never move under their holder.
 
 use crate::HostFault;
-use crate::state::{AccessKey, Account, Batch, Head, Snapshot, Store, keys, records};
+use crate::state::{AccessKey, Account, Batch, Head, Snapshot, Store, keys, overlay, records};
 use crate::view::{ModuleRecord, StateView};
 use borsh::{BorshDeserialize, BorshSerialize};
 use cotenant_submodules::Namespace;
@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
-type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+pub(super) type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// A key of contract storage, and its value.
 pub type KeyValue = (Vec<u8>, Vec<u8>);
@@ -46,6 +46,11 @@ impl WorkingState {
     /// The store failed.
     pub fn of(store: &dyn Store) -> Result<Self, HostFault> {
         Ok(Self { snapshot: store.snapshot()?, changes: Rc::default(), hidden: Rc::default() })
+    }
+
+    /// A snapshot, nothing changed.
+    pub(super) fn over_snapshot(snapshot: Rc<dyn Snapshot>) -> Self {
+        Self { snapshot, changes: Rc::default(), hidden: Rc::default() }
     }
 
     /// The same changes over another snapshot, which `wrap` makes of this one's.
@@ -110,35 +115,7 @@ impl WorkingState {
         prefix: &[u8],
         mut visit: impl FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, HostFault>,
     ) -> Result<(), HostFault> {
-        let changed = self.changes.range(prefix.to_vec()..);
-        let mut changed = changed.take_while(|(key, _)| key.starts_with(prefix)).peekable();
-        let mut stopped = false;
-        self.snapshot.scan(prefix, &mut |key, value| {
-            let mut flow = ControlFlow::Continue(());
-            while let Some((new, change)) = changed.next_if(|(new, _)| new.as_slice() < key) {
-                if let (Some(change), true) = (change, flow.is_continue()) {
-                    flow = visit(new, change)?;
-                }
-            }
-            if flow.is_continue() {
-                flow = match changed.next_if(|(new, _)| new.as_slice() == key) {
-                    Some((_, Some(change))) => visit(key, change)?,
-                    Some((_, None)) => ControlFlow::Continue(()),
-                    None => visit(key, value)?,
-                };
-            }
-            stopped = flow.is_break();
-            Ok(flow)
-        })?;
-        for (key, change) in changed {
-            if stopped {
-                break;
-            }
-            if let Some(change) = change {
-                stopped = visit(key, change)?.is_break();
-            }
-        }
-        Ok(())
+        overlay::scan(&*self.snapshot, &self.changes, prefix, &mut visit)
     }
 
     /// Removes every key that begins with a prefix.

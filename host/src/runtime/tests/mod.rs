@@ -3,10 +3,12 @@
 
 mod accounts;
 mod faults;
+mod history;
 mod keys;
 mod money;
 mod promises;
 mod recovery;
+mod signed;
 
 use super::*;
 use crate::action::{Action, Code, PendingReceipt};

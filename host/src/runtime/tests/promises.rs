@@ -26,11 +26,12 @@ fn a_callback_runs_after_what_it_waits_for_and_gets_its_value() {
     });
     let outcome = run(&world, "alice.near", "alice.near", vec![call("start", b"", 0, 100 * TGAS)]);
     let at = outcome.block_height;
-    // A block later per hop: the call, what it called, and with its data the callback.
-    let expected = [(1, "start"), (3, "back")];
+    // The call in the transaction's block, for the signer calls itself; a block later what it called, and another one later
+    // with its data the callback.
+    let expected = [(0, "start"), (2, "back")];
     let heights: Vec<String> = vec![
         format!("alice.near.{}@{}", expected[0].1, at + expected[0].0),
-        format!("bob.near.get@{}", at + 2),
+        format!("bob.near.get@{}", at + 1),
         format!("alice.near.{}@{}", expected[1].1, at + expected[1].0),
     ];
     assert_eq!(calls(&world), heights);
@@ -62,7 +63,7 @@ fn results_of_promise_and_come_in_the_order_in_which_they_were_joined() {
     let outcome = run(&world, "alice.near", "alice.near", vec![call("start", b"", 0, 100 * TGAS)]);
     let back = outcome.receipts.iter().find(|one| !one.logs.is_empty()).unwrap();
     assert_eq!(back.logs, ["[\"late\", \"failed\", \"\"]"]);
-    assert_eq!(back.block_height, outcome.block_height + 4);
+    assert_eq!(back.block_height, outcome.block_height + 3);
     assert_eq!(waiting(&world), 0);
 }
 
