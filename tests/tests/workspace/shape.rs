@@ -22,7 +22,7 @@ const KNOWN_FUNCTIONS: &[&str] = &[
 ];
 
 /// Examples in documentation that are not compiled.
-const KNOWN_EXAMPLES: &[&str] = &["contracts/guests/guest/src/lib.rs"];
+const KNOWN_EXAMPLES: &[&str] = &[];
 
 /// Where `unsafe` may stand (`docs/ARCHITECTURE.md`, "`unsafe`"): a file, or a folder with `/` at its end.
 const UNSAFE: &[&str] = &[

@@ -7,28 +7,38 @@
 //!
 //! A contract drives a module of its account:
 //!
-//! ```ignore
-//! use cotenant_guest::{Call, Grants, Step};
+//! ```no_run
+//! use cotenant_guest::{Call, Grants, Step, SyncExecutionError};
 //!
-//! let mut live = Call::open("quotes", "best").gas(5_000_000_000_000).grants(Grants::LOG).start()?;
-//! let mut step = live.resume(b"arguments")?;
-//! while let Step::Yielded(question) = step {
-//!     step = live.resume(&answer(&question))?;
+//! fn best_quote(arguments: &[u8]) -> Result<Vec<u8>, SyncExecutionError> {
+//!     let mut live = Call::open("quotes", "best").gas(5_000_000_000_000).grants(Grants::LOG).start()?;
+//!     let mut step = live.resume(arguments)?; // nothing of it ran before; dropping `live` closes it
+//!     loop {
+//!         match step {
+//!             Step::Returned(quote) => return Ok(quote),
+//!             Step::Yielded(question) => step = live.resume(&answer(&question))?,
+//!         }
+//!     }
+//! }
+//!
+//! fn answer(question: &[u8]) -> Vec<u8> {
+//!     question.to_vec()
 //! }
 //! ```
 //!
-//! A bare private module:
+//! A bare private module; the first line of its file is `#![no_std]`:
 //!
-//! ```ignore
-//! #![no_std]
+//! ```no_run
+//! # #[cfg(target_arch = "wasm32")]
 //! cotenant_guest::bare_module!();
 //!
 //! #[unsafe(no_mangle)]
 //! extern "C" fn best() {
 //!     let arguments = cotenant_guest::input();
-//!     let answer = cotenant_guest::callback(&arguments);
+//!     let answer = cotenant_guest::callback(&arguments); // suspended here until the caller answers
 //!     cotenant_guest::value_return(&answer);
 //! }
+//! # fn main() {}
 //! ```
 
 #![no_std]
