@@ -133,7 +133,7 @@ pub(crate) enum Verb {
         /// Who pays
         #[arg(value_parser = account)]
         from: AccountId,
-        /// Who gets it; has to exist
+        /// Who gets it; has to exist, or be an implicit account (64 hexadecimal digits)
         #[arg(value_parser = account)]
         to: AccountId,
         /// How much: `1 NEAR`, `0.5 NEAR`, `1 yoctoNEAR`

@@ -13,7 +13,7 @@ use cotenant_host::runtime::Transaction;
 use cotenant_host::state::AccessKey;
 use cotenant_host::{Host, HostError};
 use cotenant_submodules::{ModuleId, Namespace};
-use near_account_id::AccountId;
+use near_account_id::{AccountId, AccountType};
 use near_crypto::PublicKey;
 use near_token::NearToken;
 use serde::Serialize;
@@ -262,7 +262,10 @@ fn run(
 ) -> Result<Exit> {
     let host = home::read(global, console)?;
     home::existing(&host, signer)?;
-    home::existing(&host, receiver)?;
+    // A transfer makes the account whose name is the digits of a key.
+    if receiver.get_account_type() != AccountType::NearImplicitAccount {
+        home::existing(&host, receiver)?;
+    }
     let (signer, receiver) = (signer.clone(), receiver.clone());
     let transaction = Transaction { signer, signer_key: None, receiver, actions: vec![action] };
     let outcome = host.runtime().execute(&transaction).map_err(HostError::from)?;

@@ -18,9 +18,15 @@ fn balances_move_between_accounts_that_were_created() {
     let (_, bob) = folder.json(&["account", "balance", "bob.near"]);
     assert_eq!(bob["balance"], "3000000000000000000000000");
     assert_eq!(folder.json(&["transfer", "alice.near", "bo.near", "2 NEAR"]).0, 2);
+    let implicit = "4e0b2a5b1c7d4e0b2a5b1c7d4e0b2a5b1c7d4e0b2a5b1c7d4e0b2a5b1c7d1122";
+    assert_eq!(folder.json(&["transfer", "bob.near", implicit, "1 NEAR"]).0, 0);
+    assert_eq!(
+        folder.json(&["keys", "list", implicit]).1["keys"].as_array().map(Vec::len),
+        Some(1)
+    );
     assert_eq!(folder.json(&["transfer", "alice.near", "bob.near", "2000 NEAR"]).0, 2);
     let (_, list) = folder.json(&["account", "list"]);
-    assert_eq!(list["accounts"].as_array().map(Vec::len), Some(2), "{list}");
+    assert_eq!(list["accounts"].as_array().map(Vec::len), Some(3), "{list}");
 
     let hash = sent["transaction"].as_str().expect("a hash");
     let (exit, kept) = folder.json(&["receipts", &hash[..12]]);

@@ -20,7 +20,10 @@ const KNOWN: &[&str] = &[
     "host: engine/arena, engine/pool",
     "host: engine/signal, engine/stack",
     "host: exec/external, exec/frame, exec/root",
-    "host: runtime/actions, runtime/apply",
+    "host: action, near/delegate",
+    "host: runtime/actions, runtime/apply, runtime/queue, runtime/receipt, runtime/transaction",
+    "host: runtime/history, state, state/scrub",
+    "host: state/overlay, state/working",
     "submodules: validate/rules, validate/violation",
 ];
 
