@@ -3,7 +3,8 @@
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-fn given<T: std::str::FromStr>(name: &str) -> Option<T> {
+/// The value of an environment variable, if it is there and of that kind.
+pub fn given<T: std::str::FromStr>(name: &str) -> Option<T> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())
 }
 

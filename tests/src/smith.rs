@@ -2,7 +2,7 @@
 
 use arbitrary::Unstructured;
 use cotenant_gas::Schedule;
-use cotenant_submodules::table::{HOST_FUNCTIONS, HostFunctionId, Provider, Width};
+use cotenant_submodules::table::{Group, HOST_FUNCTIONS, HostFunctionId, Provider, Width};
 use rand::Rng;
 use rand::rngs::StdRng;
 use std::fmt::Write;
@@ -25,6 +25,8 @@ pub struct Shape {
     pub imports: bool,
     /// Reference types. Most such modules have an `externref` somewhere, which NEAR refuses.
     pub references: bool,
+    /// A private module: multi-value and wide arithmetic, and the imports that one may have.
+    pub private: bool,
 }
 
 /// Answers that NEAR's mock of a chain gives in its own way.
@@ -40,18 +42,19 @@ fn depends_on_the_mock(id: HostFunctionId) -> bool {
     )
 }
 
-/// A module that imports every function of NEAR's that a random module may choose from.
-fn available_imports(schedule: &Schedule) -> String {
+/// A module that imports every function of NEAR's that a random module may choose from; a private one also yields.
+fn available_imports(schedule: &Schedule, private: bool) -> String {
     let width = |width: &Width| match width {
         Width::U32 => " i32",
         Width::U64 => " i64",
     };
     let mut text = "(module".to_owned();
     for row in HOST_FUNCTIONS {
-        if row.provider != Provider::Near
-            || !row.enabled(&schedule.vm)
-            || depends_on_the_mock(row.id)
-        {
+        let available = match private {
+            true => row.group != Group::PublicOnly && row.group != Group::Nested,
+            false => row.provider == Provider::Near && !depends_on_the_mock(row.id),
+        };
+        if !available || !row.enabled(&schedule.vm) {
             continue;
         }
         let params: String = row.params.iter().map(|param| width(&param.width)).collect();
@@ -82,7 +85,11 @@ pub fn module(schedule: &Schedule, shape: Shape, rng: &mut StdRng) -> Result<Vec
     if shape.floats {
         kinds.extend([InstructionKind::Numeric, InstructionKind::Memory]);
     }
-    let imports = if shape.imports { available_imports(schedule) } else { "(module)".to_owned() };
+    let imports = if shape.imports {
+        available_imports(schedule, shape.private)
+    } else {
+        "(module)".to_owned()
+    };
     let config = Config {
         available_imports: Some(parse(&imports)?),
         exports: Some(parse(EXPORTS)?),
@@ -110,13 +117,13 @@ pub fn module(schedule: &Schedule, shape: Shape, rng: &mut StdRng) -> Result<Vec
         exceptions_enabled: false,
         gc_enabled: false,
         memory64_enabled: false,
-        multi_value_enabled: false,
+        multi_value_enabled: shape.private,
         relaxed_simd_enabled: false,
         simd_enabled: false,
         tail_call_enabled: false,
         threads_enabled: false,
         extended_const_enabled: false,
-        wide_arithmetic_enabled: false,
+        wide_arithmetic_enabled: shape.private,
         custom_page_sizes_enabled: false,
         bulk_memory_enabled: true,
         reference_types_enabled: shape.references,

@@ -77,6 +77,7 @@ fn random_modules_cost_what_near_charges() {
             floats: rng.random_ratio(1, 4),
             imports: rng.random_ratio(1, 2),
             references: rng.random_ratio(1, 4),
+            private: false,
         };
         let Ok(code) = module(&schedule, shape, &mut rng) else { continue };
         let Some(subject) = subject(&code, &mut counts) else { continue };

@@ -122,6 +122,14 @@ fn steps() -> Vec<(String, String)> {
             format!("(global.set $g (i64.{op} (i64.add (global.get $g) (local.get $i))))"),
         );
     }
+    steps.extend(float_steps());
+    steps.extend(other_steps());
+    steps
+}
+
+fn float_steps() -> Vec<(String, String)> {
+    let mut steps: Vec<(String, String)> = Vec::new();
+    let mut add = |name: &str, text: String| steps.push((name.to_owned(), text));
     for op in ["add", "mul", "div", "min", "max", "copysign"] {
         add(
             &format!("f64.{op}"),
@@ -153,6 +161,12 @@ fn steps() -> Vec<(String, String)> {
         "f64.promote_f32",
         "(local.set $x (f64.promote_f32 (f32.demote_f64 (local.get $x))))".to_owned(),
     );
+    steps
+}
+
+fn other_steps() -> Vec<(String, String)> {
+    let mut steps: Vec<(String, String)> = Vec::new();
+    let mut add = |name: &str, text: String| steps.push((name.to_owned(), text));
     for (stride, name) in [(8, "next"), (4_096 + 64, "far"), (30_011_264, "random")] {
         let at = format!(
             "(i32.and (local.tee $k (i32.add (local.get $k) (i32.const {stride}))) (i32.const 0x3fffff0))"
@@ -357,6 +371,9 @@ fn growth() -> Vec<Recipe> {
     recipes
 }
 
+/// Opens the callee.
+const OPEN: &str = "(local.set $h (call $sync_call_open (i64.const 6) (i64.const 40000) (i64.const 3) (i64.const 40016) (i64.const 0) (i64.const -1) (i64.const 15) (i64.const 0)))";
+
 /// Opens the callee, runs it to its end.
 fn call_once() -> String {
     "(local.set $h (call $sync_call_open (i64.const 6) (i64.const 40000) (i64.const 3) (i64.const 40016) (i64.const 0) (i64.const -1) (i64.const 15) (i64.const 0)))\
@@ -365,7 +382,7 @@ fn call_once() -> String {
 }
 
 fn calls() -> Vec<Recipe> {
-    let open = "(local.set $h (call $sync_call_open (i64.const 6) (i64.const 40000) (i64.const 3) (i64.const 40016) (i64.const 0) (i64.const -1) (i64.const 15) (i64.const 0)))";
+    let open = OPEN;
     let mut recipes = Vec::new();
     let none = Shape { pages: 1, ..Shape::default() };
     let shapes = [
@@ -431,7 +448,16 @@ fn calls() -> Vec<Recipe> {
             );
         }
     }
-    // Yields and answers of every length, one callee resumed for ever.
+    recipes.extend(yields());
+    recipes.extend(refusals());
+    recipes
+}
+
+/// Yields and answers of every length, one callee resumed for ever.
+fn yields() -> Vec<Recipe> {
+    let open = OPEN;
+    let mut recipes = Vec::new();
+    let none = Shape { pages: 1, ..Shape::default() };
     for length in [0_u64, 8, 1_000, 65_536, 1 << 20] {
         let yields = format!(
             "(loop $l (drop (call $callback_into (i64.const {length}) (i64.const 65536) (i64.const 1200000) (i64.const 1100000))) (br $l))"
@@ -452,6 +478,12 @@ fn calls() -> Vec<Recipe> {
                 .calling(callee),
         );
     }
+    recipes
+}
+
+/// What is refused, or small.
+fn refusals() -> Vec<Recipe> {
+    let mut recipes = Vec::new();
     for (name, step) in [
         (
             "an unknown handle",

@@ -10,7 +10,7 @@
 //!
 //! A sample is calls that burn at least [`Settings::sample_gas`] together, nothing but the execution on the clock: no
 //! commits, no deploys. The clock is the thread's processor time. The gas is what the call burns in the VM and what its receipt and action cost to
-//! execute, without which there is no root call. A call that an engine gives up counts with both of its runs. Times are multiplied by the machine
+//! execute, without which there is no root call; a call that ends because its gas is gone counts without. A call that an engine gives up counts with both of its runs. Times are multiplied by the machine
 //! factor of `calibrate`: on the machine that NEAR's prices are for, a Tgas is a millisecond.
 
 mod families;
