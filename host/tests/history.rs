@@ -136,3 +136,28 @@ fn what_was_acknowledged_survives_a_kill_at_any_moment() {
     }
     assert!(made.len() as u64 >= rounds * 2);
 }
+
+#[test]
+fn a_host_is_read_by_any_thread_while_one_makes_blocks() {
+    let host = Host::in_memory(&Options::default()).unwrap();
+    let runtime = host.runtime();
+    runtime.keep_history().unwrap();
+    runtime.ensure_account(&id("alice.near"), FIRST_BALANCE).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let mut last = 0;
+                while last < 50 {
+                    let state = runtime.state_at(BlockReference::Head).unwrap();
+                    let height = state.head().unwrap().height;
+                    assert!(height >= last);
+                    last = height;
+                    assert!(state.account(&id("alice.near")).unwrap().is_some());
+                    let header = runtime.header(BlockReference::Height(height)).unwrap().unwrap();
+                    assert_eq!(header.height, height);
+                }
+            });
+        }
+        (0..50).for_each(|time| drop(runtime.make_block(time, &[]).unwrap()));
+    });
+}

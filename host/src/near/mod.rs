@@ -3,13 +3,14 @@
 //! [`SignedTransaction`] is what a wallet signs; `json` says refusals and failures as NEAR's RPC does; [`receipt_id`]
 //! names receipts as NEAR does. Formats: near-primitives 0.38, NEP-366 (delegate actions), NEP-461 (what is signed).
 
-mod delegate;
 mod json;
 mod signed;
 #[cfg(test)]
 mod tests;
 
-pub use delegate::Delegate;
+pub use crate::action::Delegate;
+#[cfg(test)]
+pub(crate) use signed::delegate_hash;
 pub use signed::{DecodeError, SignedTransaction};
 
 use near_primitives_core::hash::CryptoHash;

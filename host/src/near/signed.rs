@@ -4,8 +4,7 @@
 //! they hold for whatever the host makes of an action: a call of a reserved method (`@deploy:NS`, `@deploy_private:NS`,
 //! `@remove:NS`) becomes the action that it stands for, and is charged, permitted and refused as that.
 
-use crate::action::{Action, Code, NamespaceScope, Permission};
-use crate::near::Delegate;
+use crate::action::{Action, Code, Delegate, NamespaceScope, Permission};
 use borsh::BorshDeserialize;
 use cotenant_submodules::{DeployMode, Namespace, Replace, Visibility};
 use near_account_id::AccountId;
@@ -335,7 +334,7 @@ fn delegate(rest: &mut &[u8]) -> Read<Action> {
     let nonce = take(rest)?;
     let max_block_height = take(rest)?;
     let public_key = take(rest)?;
-    let hash = Delegate::hash_of(&signed[..signed.len() - rest.len()]);
+    let hash = delegate_hash(&signed[..signed.len() - rest.len()]);
     let signature = take(rest)?;
     Ok(Action::Delegate(Box::new(Delegate {
         sender,
@@ -347,6 +346,12 @@ fn delegate(rest: &mut &[u8]) -> Read<Action> {
         signature,
         hash,
     })))
+}
+
+/// The hash that is signed, of NEAR's encoding of a delegate action.
+pub(crate) fn delegate_hash(encoded: &[u8]) -> CryptoHash {
+    const NEP_366: u32 = (1 << 30) + 366;
+    CryptoHash::hash_bytes(&[NEP_366.to_le_bytes().as_slice(), encoded].concat())
 }
 
 fn delegate_of_second_version(rest: &mut &[u8]) -> Read<()> {

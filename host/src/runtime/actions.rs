@@ -5,166 +5,20 @@
 
 use crate::HostFault;
 use crate::action::{Action, Permission};
-use crate::exec::Abort;
+use crate::runtime::Machine;
 use crate::runtime::apply::{Run, Stop};
-use crate::runtime::validate::InvalidAction;
-use crate::runtime::{InvalidTransaction, Machine};
+use crate::runtime::errors::ActionError;
+use crate::runtime::validate::NONCES_PER_BLOCK;
 use crate::state::{AccessKey, Account, keys};
-use borsh::{BorshDeserialize, BorshSerialize};
-use cotenant_submodules::{Namespace, NamespaceError, Visibility};
+use cotenant_submodules::Namespace;
 use near_account_id::{AccountId, AccountType};
 use near_crypto::PublicKey;
-use near_primitives_core::hash::CryptoHash;
 use std::ops::ControlFlow;
 
 /// Storage beyond the code of its modules that an account may have to be deleted, and a namespace to be
 /// removed with its storage, in bytes: removing is work for a fixed price (NEAR's
 /// `MAX_ACCOUNT_DELETION_STORAGE_USAGE`).
 pub const DELETION_STORAGE_BYTES_MAX: u64 = 10_000;
-
-/// Distance between the first nonces of keys of two blocks (NEAR's `ACCESS_KEY_NONCE_RANGE_MULTIPLIER`).
-pub(super) const NONCES_PER_BLOCK: u64 = 1_000_000;
-
-/// Why an action failed. The names are those of NEAR's `ActionErrorKind` where it has one.
-/// Outcomes are kept in the state: new ones go to the end.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, BorshSerialize, BorshDeserialize)]
-#[allow(missing_docs, reason = "the fields are what the messages say of them")]
-pub enum ActionError {
-    /// An account of this id exists.
-    #[error("account `{account}` exists already")]
-    AccountAlreadyExists { account: AccountId },
-    /// There is no such account.
-    #[error("account `{account}` does not exist; create it first")]
-    AccountDoesNotExist { account: AccountId },
-    /// An implicit account is created by a transfer, not by this.
-    #[error("account `{account}` is implicit; it cannot be created by CreateAccount")]
-    OnlyImplicitAccountCreationAllowed { account: AccountId },
-    /// Short top-level ids belong to the registrar.
-    #[error(
-        "top-level account `{account}` can be created by `{registrar}` alone, not by `{predecessor}`"
-    )]
-    CreateAccountOnlyByRegistrar {
-        account: AccountId,
-        registrar: AccountId,
-        predecessor: AccountId,
-    },
-    /// Sub-accounts belong to their parent.
-    #[error(
-        "account `{account}` is no direct sub-account of `{predecessor}`, who wants to create it"
-    )]
-    CreateAccountNotAllowed { account: AccountId, predecessor: AccountId },
-    /// Somebody else's account.
-    #[error("`{actor}` may not do this to account `{account}`: only the account itself may")]
-    ActorNoPermission { account: AccountId, actor: AccountId },
-    /// The key is there.
-    #[error("account `{account}` has the access key {public_key} already")]
-    AddKeyAlreadyExists { account: AccountId, public_key: Box<PublicKey> },
-    /// The key is not there.
-    #[error("account `{account}` has no access key {public_key}")]
-    DeleteKeyDoesNotExist { account: AccountId, public_key: Box<PublicKey> },
-    /// More than the balance.
-    #[error(
-        "account `{account}` wants to lock {stake} yoctoNEAR, has {locked} locked and a balance of {balance}"
-    )]
-    TriesToStake { account: AccountId, stake: u128, locked: u128, balance: u128 },
-    /// Nothing to unlock.
-    #[error("account `{account}` has nothing locked")]
-    TriesToUnstake { account: AccountId },
-    /// Balance is locked.
-    #[error("account `{account}` has balance locked; unlock it before deleting the account")]
-    DeleteAccountStaking { account: AccountId },
-    /// Too much to delete at once.
-    #[error(
-        "account `{account}` has {found} bytes of storage besides its code; at most {limit} can be deleted with it: remove some first"
-    )]
-    DeleteAccountWithLargeState { account: AccountId, found: u64, limit: u64 },
-    /// Too little balance for the storage.
-    #[error(
-        "account `{account}` lacks {amount} yoctoNEAR of balance for the storage it uses; send it more or free storage"
-    )]
-    LackBalanceForState { account: AccountId, amount: u128 },
-    /// The default namespace is public.
-    #[error(
-        "the default namespace is always public; deploy a private module to a namespace with a name"
-    )]
-    DefaultNamespaceMustBePublic,
-    /// The namespace is taken, and the deploy may not replace what is there.
-    #[error(
-        "account `{account}` has a {visibility} module at namespace `{namespace}`, which this deploy may not replace; hint: say that it may (`--replace`, or the flags of the action), or take another namespace"
-    )]
-    ModuleExists { account: AccountId, namespace: Namespace, visibility: Visibility },
-    /// No code of that hash.
-    #[error("no module here has code of hash {hash}; deploy the code itself once")]
-    UnknownCodeHash { hash: CryptoHash },
-    /// The deployer refused the code.
-    #[error("{text}")]
-    DeployError { text: String },
-    /// No module to remove.
-    #[error("account `{account}` has no module `{namespace}`")]
-    ModuleDoesNotExist { account: AccountId, namespace: Namespace },
-    /// Too much to delete at once.
-    #[error(
-        "module `{namespace}` of `{account}` has more than {limit} bytes of storage; keep it, or remove some first"
-    )]
-    RemoveModuleWithLargeState { account: AccountId, namespace: Namespace, limit: u64 },
-    /// A yield of that data id waits already.
-    #[error("a yielded promise of data id {data_id} waits already")]
-    YieldAlreadyPending { data_id: CryptoHash },
-    /// The part of a method name before the colon.
-    #[error("method `{method}`: {error}")]
-    InvalidNamespace { method: String, error: NamespaceError },
-    /// A created receipt breaks a limit.
-    #[error("a receipt that it created is not valid: {0}")]
-    NewReceiptValidationError(InvalidAction),
-    /// The call failed.
-    #[error("{}", .abort.message)]
-    FunctionCall { account: AccountId, abort: Abort },
-    /// An action of NEAR that is not carried out here.
-    #[error("Cotenant does not carry out the action {name}")]
-    Unsupported { name: String },
-    /// The host failed.
-    #[error(
-        "the host failed while it ran this receipt; its gas is burnt, its deposit comes back; report `faults/{receipt}` of the home, which reproduces it"
-    )]
-    HostFault { receipt: CryptoHash },
-    /// Somebody else's signature, or of something else.
-    #[error("the delegate action is not signed by the key that it names")]
-    DelegateActionInvalidSignature,
-    /// Its time is over.
-    #[error("the delegate action was valid until block {max_block_height}; this is block {height}")]
-    DelegateActionExpired { max_block_height: u64, height: u64 },
-    /// It was sent to somebody else than its sender.
-    #[error(
-        "the delegate action is of `{sender}`; the transaction that brings it is for `{receiver}`"
-    )]
-    DelegateActionSenderDoesNotMatchTxReceiver { sender: AccountId, receiver: AccountId },
-    /// The sender's key does not allow it.
-    #[error("delegate action: {0}")]
-    DelegateActionAccessKeyError(Box<InvalidTransaction>),
-    /// It was done before.
-    #[error(
-        "the delegate action has nonce {delegate_nonce}, its key is at {ak_nonce}: it has to be more"
-    )]
-    DelegateActionInvalidNonce { delegate_nonce: u64, ak_nonce: u64 },
-    /// A nonce that blocks have not come to.
-    #[error("the delegate action has nonce {delegate_nonce}; it has to be less than {upper_bound}")]
-    DelegateActionNonceTooLarge { delegate_nonce: u64, upper_bound: u64 },
-}
-
-impl ActionError {
-    /// The stable code.
-    pub fn code(&self) -> String {
-        match self {
-            ActionError::FunctionCall { abort, .. } => abort.code.clone(),
-            other => {
-                // The name of the variant: everything before its fields.
-                let text = format!("{other:?}");
-                let end = text.find([' ', '(', '{']).unwrap_or(text.len());
-                text[..end].to_owned()
-            }
-        }
-    }
-}
 
 /// Bytes that a module counts for in its account's storage: its code, and outside the default namespace its
 /// name and a record. A default module costs what NEAR's contract does.
@@ -397,16 +251,6 @@ impl<M: Machine> Run<'_, M> {
         let found = self.state.account(&account)?;
         found.ok_or_else(|| ActionError::AccountDoesNotExist { account }.into())
     }
-}
-
-/// What an account lacks to stake for its storage; `None` if it lacks nothing. An account of at most 770
-/// bytes needs nothing (NEP-448).
-pub(super) fn storage_lack(account: &Account, price_per_byte: u128) -> Option<u128> {
-    const ZERO_BALANCE_ACCOUNT_BYTES_MAX: u64 = 770;
-    let required = price_per_byte.saturating_mul(u128::from(account.storage_usage));
-    let available = account.balance.saturating_add(account.locked);
-    let lack = required.saturating_sub(available);
-    (lack > 0 && account.storage_usage > ZERO_BALANCE_ACCOUNT_BYTES_MAX).then_some(lack)
 }
 
 pub(super) fn overflow() -> HostFault {

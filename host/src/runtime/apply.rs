@@ -6,14 +6,15 @@
 use crate::HostFault;
 use crate::action::Action;
 use crate::near::receipt_id;
-use crate::runtime::actions::{ActionError, overflow, storage_lack};
+use crate::runtime::actions::overflow;
+use crate::runtime::errors::ActionError;
 use crate::runtime::fees::{self, FeeItem};
 use crate::runtime::queue;
 use crate::runtime::receipt::{
     ActionReceipt, ExecutionSummary, Failure, PendingYield, Receipt, ReceiptBody, ReceiptOutcome,
     Status, refund, system,
 };
-use crate::runtime::validate;
+use crate::runtime::validate::{self, storage_lack};
 use crate::runtime::{Block, GAS_PRICE, Machine};
 use crate::state::{Checkpoint, WorkingState, keys};
 use cotenant_gas::Schedule;

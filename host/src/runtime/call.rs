@@ -3,8 +3,9 @@
 use crate::HostFault;
 use crate::action::{Action, PendingReceipt};
 use crate::exec::{CallContext, Execution};
-use crate::runtime::actions::{ActionError, overflow};
+use crate::runtime::actions::overflow;
 use crate::runtime::apply::{Run, Stop, Value};
+use crate::runtime::errors::ActionError;
 use crate::runtime::receipt::{
     ActionReceipt, DataReceiver, ExecutionSummary, PendingYield, ReceiptBody,
 };

@@ -3,11 +3,12 @@
 //! It becomes a receipt from the sender to whom it is for. Checks, their order and prices are those of NEAR's
 //! `apply_delegate_action`: the deposit of what fails later comes back to the sender, the gas to the relayer.
 
-use crate::near::Delegate;
-use crate::runtime::actions::ActionError;
+use crate::action::Delegate;
 use crate::runtime::apply::{Run, Stop};
+use crate::runtime::errors::ActionError;
+use crate::runtime::errors::InvalidTransaction;
 use crate::runtime::receipt::{ActionReceipt, ReceiptBody};
-use crate::runtime::transaction::{InvalidTransaction, check_nonce, permitted};
+use crate::runtime::transaction::{check_nonce, permitted};
 use crate::runtime::{Machine, fees};
 use crate::state::keys;
 

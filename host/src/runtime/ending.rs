@@ -7,8 +7,8 @@
 
 use crate::HostFault;
 use crate::fault::Halt;
-use crate::runtime::actions::ActionError;
 use crate::runtime::apply::Run;
+use crate::runtime::errors::ActionError;
 use crate::runtime::fees::{self, FeeItem};
 use crate::runtime::receipt::{Failure, Receipt, ReceiptBody, ReceiptOutcome, Status};
 use crate::runtime::{Block, Machine};

@@ -4,8 +4,7 @@
 //! report all read it. It has to agree with what NEAR's host functions reserve when a contract creates the
 //! action, to the unit: what was bought is what is burnt or refunded.
 
-use crate::action::{Action, Code, Permission};
-use crate::near::Delegate;
+use crate::action::{Action, Code, Delegate, Permission};
 use cotenant_gas::Schedule;
 use near_account_id::{AccountId, AccountType};
 use near_parameters::ActionCosts;

@@ -7,7 +7,7 @@
 
 use crate::HostFault;
 use crate::runtime::receipt::{Receipt, ReceiptOutcome, Status};
-use crate::runtime::transaction::VALIDITY_BLOCKS;
+use crate::runtime::validate::VALIDITY_BLOCKS;
 use crate::runtime::{EPOCH_BLOCKS, InvalidTransaction, Machine, Runtime};
 use crate::state::{
     Batch, FORMAT_VERSION, Head, Overlay, Snapshot, Store, WorkingState, keys, records,

@@ -31,6 +31,7 @@ mod blocks;
 mod call;
 mod delegate;
 mod ending;
+mod errors;
 mod fees;
 mod history;
 mod modules;
@@ -44,9 +45,10 @@ mod transaction;
 mod validate;
 mod watch;
 
-pub use actions::{ActionError, DELETION_STORAGE_BYTES_MAX, module_storage_bytes};
+pub use actions::{DELETION_STORAGE_BYTES_MAX, module_storage_bytes};
 pub use blocks::BlockOutcome;
 pub use ending::HOST_FAULT;
+pub use errors::{ActionError, InvalidTransaction, RuntimeError};
 pub use fees::FeeItem;
 pub(crate) use fees::prepaid as reserved;
 pub(crate) use history::check_record as check_history_record;
@@ -61,10 +63,8 @@ pub use receipt::{
     ReceiptOutcome, Status, TransactionOutcome,
 };
 pub use report::{FaultReport, REPORT_BYTES_MAX};
-pub use transaction::{
-    InvalidTransaction, RuntimeError, Transaction, TransactionStart, VALIDITY_BLOCKS,
-};
-pub use validate::InvalidAction;
+pub use transaction::{Transaction, TransactionStart};
+pub use validate::{InvalidAction, VALIDITY_BLOCKS};
 pub use watch::{Care, Marked, NoWatch, Watch, Work};
 
 use crate::HostFault;

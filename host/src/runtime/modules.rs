@@ -2,8 +2,9 @@
 
 use crate::action::Code;
 use crate::runtime::Machine;
-use crate::runtime::actions::{ActionError, DELETION_STORAGE_BYTES_MAX, module_storage_bytes};
+use crate::runtime::actions::{DELETION_STORAGE_BYTES_MAX, module_storage_bytes};
 use crate::runtime::apply::{Run, Stop};
+use crate::runtime::errors::ActionError;
 use crate::state::keys;
 use crate::view::{ModuleRecord, StateView};
 use cotenant_submodules::{DeployMode, Namespace, Visibility};

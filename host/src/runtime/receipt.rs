@@ -2,7 +2,7 @@
 
 use crate::action::Action;
 use crate::exec::Abort;
-use crate::runtime::actions::ActionError;
+use crate::runtime::errors::ActionError;
 use crate::runtime::fees::FeeItem;
 use borsh::{BorshDeserialize, BorshSerialize};
 use cotenant_submodules::Namespace;

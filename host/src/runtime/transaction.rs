@@ -10,11 +10,13 @@
 use crate::HostFault;
 use crate::action::{Action, NamespaceScope, OutOfReach, Permission};
 use crate::near::{SignedTransaction, receipt_id};
-use crate::runtime::actions::{NONCES_PER_BLOCK, storage_lack};
+use crate::runtime::errors::{InvalidTransaction, RuntimeError};
 use crate::runtime::fees::{self, FeeItem};
 use crate::runtime::queue;
 use crate::runtime::receipt::{ActionReceipt, Receipt, ReceiptBody};
-use crate::runtime::validate::{self, InvalidAction};
+use crate::runtime::validate::{
+    self, InvalidAction, NONCES_PER_BLOCK, SECOND_VERSION_PROTOCOL, storage_lack,
+};
 use crate::runtime::{Block, GAS_PRICE};
 use crate::state::{AccessKey, WorkingState, keys, records};
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -23,13 +25,6 @@ use cotenant_submodules::Namespace;
 use near_account_id::AccountId;
 use near_crypto::{KeyType, PublicKey};
 use near_primitives_core::hash::CryptoHash;
-
-/// Blocks for which a signed transaction is valid, from the one it is on top of (NEAR's
-/// `transaction_validity_period`).
-pub const VALIDITY_BLOCKS: u64 = 86_400;
-
-/// The first protocol version with transactions of version 1 (NEAR's `GasKeys`, `StrictNonce`).
-const SECOND_VERSION_PROTOCOL: u32 = 85;
 
 /// What somebody wants done.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -42,99 +37,6 @@ pub struct Transaction {
     pub receiver: AccountId,
     /// What is to be done, all or nothing.
     pub actions: Vec<Action>,
-}
-
-/// Why a transaction is refused. Nothing has changed.
-/// Outcomes are kept in the state: new ones go to the end.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, BorshSerialize, BorshDeserialize)]
-#[allow(missing_docs, reason = "the fields are what the messages say of them")]
-pub enum InvalidTransaction {
-    /// The name is taken by the protocol.
-    #[error("`system` is the account that refunds come from; nobody can have it")]
-    SystemAccount,
-    /// No such account.
-    #[error("account `{account}` does not exist; create it first")]
-    AccountDoesNotExist { account: AccountId },
-    /// No such key.
-    #[error("account `{account}` has no access key {public_key}")]
-    AccessKeyNotFound { account: AccountId, public_key: Box<PublicKey> },
-    /// A key for function calls can do nothing else.
-    #[error("this access key may call one function without deposit, and nothing else")]
-    RequiresFullAccess,
-    /// Deposits need a key with full access.
-    #[error("this access key may not attach a deposit")]
-    DepositWithFunctionCall,
-    /// The key is for another account.
-    #[error("this access key may call `{allowed}` alone, not `{found}`")]
-    ReceiverMismatch { found: AccountId, allowed: AccountId },
-    /// The key is for other methods.
-    #[error("this access key may not call method `{method}`; it may call {allowed:?}")]
-    MethodNameMismatch { method: String, allowed: Vec<String> },
-    /// The key is for other namespaces.
-    #[error("this access key may not call namespace {namespace:?}; it may call {allowed:?}")]
-    NamespaceMismatch { method: String, namespace: Namespace, allowed: Vec<Namespace> },
-    /// The key may not spend that much.
-    #[error(
-        "this access key may still spend {allowance} yoctoNEAR on gas; the transaction costs {cost}"
-    )]
-    NotEnoughAllowance {
-        account: AccountId,
-        public_key: Box<PublicKey>,
-        allowance: u128,
-        cost: u128,
-    },
-    /// The account has not that much.
-    #[error("account `{account}` has {balance} yoctoNEAR; the transaction costs {cost}")]
-    NotEnoughBalance { account: AccountId, balance: u128, cost: u128 },
-    /// Too little would be left for the storage.
-    #[error("account `{account}` would lack {amount} yoctoNEAR for the storage it uses")]
-    LackBalanceForState { account: AccountId, amount: u128 },
-    /// It is too large.
-    #[error("transaction of {found} bytes; at most {limit} are allowed")]
-    TransactionSizeExceeded { found: u64, limit: u64 },
-    /// An action is not valid.
-    #[error(transparent)]
-    InvalidAction(#[from] InvalidAction),
-    /// It is on top of a block that is not known, or too old.
-    #[error(
-        "the transaction is on top of a block that this chain does not have, or one that is more than {VALIDITY_BLOCKS} blocks old; sign it again on top of a recent block"
-    )]
-    Expired,
-    /// Somebody else's signature, or of something else.
-    #[error("the transaction is not signed by the key that it names")]
-    InvalidSignature,
-    /// The protocol version of this chain does not know it.
-    #[error(
-        "transactions of version 1 need protocol {SECOND_VERSION_PROTOCOL}, and keys of ML-DSA are not taken"
-    )]
-    InvalidTransactionVersion,
-    /// It was sent before, or out of order.
-    #[error(
-        "the transaction has nonce {tx_nonce}, its access key is at {ak_nonce}: it has to be more"
-    )]
-    InvalidNonce { tx_nonce: u64, ak_nonce: u64 },
-    /// A nonce that blocks have not come to.
-    #[error(
-        "the transaction has nonce {tx_nonce}; at this height it has to be less than {upper_bound}"
-    )]
-    NonceTooLarge { tx_nonce: u64, upper_bound: u64 },
-}
-
-/// Why something was not done: it was refused, or the host failed.
-#[derive(Debug, thiserror::Error)]
-pub enum RuntimeError {
-    /// It is not valid.
-    #[error(transparent)]
-    Invalid(#[from] InvalidTransaction),
-    /// The host's own fault.
-    #[error(transparent)]
-    Fault(#[from] HostFault),
-}
-
-impl From<InvalidAction> for RuntimeError {
-    fn from(error: InvalidAction) -> Self {
-        RuntimeError::Invalid(error.into())
-    }
 }
 
 /// What is to be made a receipt, whoever brings it.

@@ -1,8 +1,19 @@
-//! Limits of NEAR on the actions of one receipt, all read from the runtime config.
+//! Limits of NEAR: on the actions of one receipt, all read from the runtime config, on nonces, time and storage.
 
 use crate::action::{Action, Code, Permission};
+use crate::state::Account;
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_parameters::vm::LimitConfig;
+
+/// Blocks for which a signed transaction is valid, from the one it is on top of (NEAR's
+/// `transaction_validity_period`).
+pub const VALIDITY_BLOCKS: u64 = 86_400;
+
+/// The first protocol version with transactions of version 1 (NEAR's `GasKeys`, `StrictNonce`).
+pub(crate) const SECOND_VERSION_PROTOCOL: u32 = 85;
+
+/// Distance between the first nonces of keys of two blocks (NEAR's `ACCESS_KEY_NONCE_RANGE_MULTIPLIER`).
+pub(crate) const NONCES_PER_BLOCK: u64 = 1_000_000;
 
 /// Which limit the actions of a transaction, or of a receipt a contract created, do not keep.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, BorshSerialize, BorshDeserialize)]
@@ -219,6 +230,16 @@ fn one(limits: &LimitConfig, action: &Action) -> Result<(), InvalidAction> {
         _ => {}
     }
     Ok(())
+}
+
+/// What an account lacks to stake for its storage; `None` if it lacks nothing. An account of at most 770
+/// bytes needs nothing (NEP-448).
+pub(crate) fn storage_lack(account: &Account, price_per_byte: u128) -> Option<u128> {
+    const ZERO_BALANCE_ACCOUNT_BYTES_MAX: u64 = 770;
+    let required = price_per_byte.saturating_mul(u128::from(account.storage_usage));
+    let available = account.balance.saturating_add(account.locked);
+    let lack = required.saturating_sub(available);
+    (lack > 0 && account.storage_usage > ZERO_BALANCE_ACCOUNT_BYTES_MAX).then_some(lack)
 }
 
 /// Checks how many results a receipt waits for.

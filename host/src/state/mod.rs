@@ -10,6 +10,7 @@ mod damage;
 mod disk;
 pub mod keys;
 mod memory;
+mod merge;
 mod overlay;
 pub mod records;
 mod scrub;

@@ -2,10 +2,10 @@
 //! taken back to see an earlier block.
 
 use crate::HostFault;
-use crate::state::working::{Changes, WorkingState};
+use crate::state::merge::{self, Changes};
+use crate::state::working::WorkingState;
 use crate::state::{Batch, Snapshot, Store, Visit};
 use std::cell::RefCell;
-use std::ops::ControlFlow;
 use std::rc::Rc;
 
 /// A snapshot and changes over it, itself a snapshot.
@@ -51,44 +51,6 @@ impl Snapshot for Overlay {
     }
 
     fn scan(&self, prefix: &[u8], visit: &mut Visit<'_>) -> Result<(), HostFault> {
-        scan(&*self.base, &self.changes.borrow(), prefix, visit)
+        merge::scan(&*self.base, &self.changes.borrow(), prefix, visit)
     }
-}
-
-/// Visits the keys of a snapshot with changes over it that begin with a prefix, in ascending order.
-pub(super) fn scan(
-    base: &dyn Snapshot,
-    changes: &Changes,
-    prefix: &[u8],
-    visit: &mut Visit<'_>,
-) -> Result<(), HostFault> {
-    let changed = changes.range(prefix.to_vec()..);
-    let mut changed = changed.take_while(|(key, _)| key.starts_with(prefix)).peekable();
-    let mut stopped = false;
-    base.scan(prefix, &mut |key, value| {
-        let mut flow = ControlFlow::Continue(());
-        while let Some((new, change)) = changed.next_if(|(new, _)| new.as_slice() < key) {
-            if let (Some(change), true) = (change, flow.is_continue()) {
-                flow = visit(new, change)?;
-            }
-        }
-        if flow.is_continue() {
-            flow = match changed.next_if(|(new, _)| new.as_slice() == key) {
-                Some((_, Some(change))) => visit(key, change)?,
-                Some((_, None)) => ControlFlow::Continue(()),
-                None => visit(key, value)?,
-            };
-        }
-        stopped = flow.is_break();
-        Ok(flow)
-    })?;
-    for (key, change) in changed {
-        if stopped {
-            break;
-        }
-        if let Some(change) = change {
-            stopped = visit(key, change)?.is_break();
-        }
-    }
-    Ok(())
 }

@@ -4,7 +4,8 @@
 //! call, and a checkpoint to return to, cost nothing and never move under their holder.
 
 use crate::HostFault;
-use crate::state::{AccessKey, Account, Batch, Head, Snapshot, Store, keys, overlay, records};
+use crate::state::merge::{self, Changes};
+use crate::state::{AccessKey, Account, Batch, Head, Snapshot, Store, keys, records};
 use crate::view::{ModuleRecord, StateView};
 use borsh::{BorshDeserialize, BorshSerialize};
 use cotenant_submodules::Namespace;
@@ -14,8 +15,6 @@ use near_primitives_core::hash::CryptoHash;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::rc::Rc;
-
-pub(super) type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// A key of contract storage, and its value.
 pub type KeyValue = (Vec<u8>, Vec<u8>);
@@ -115,7 +114,7 @@ impl WorkingState {
         prefix: &[u8],
         mut visit: impl FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, HostFault>,
     ) -> Result<(), HostFault> {
-        overlay::scan(&*self.snapshot, &self.changes, prefix, &mut visit)
+        merge::scan(&*self.snapshot, &self.changes, prefix, &mut visit)
     }
 
     /// Removes every key that begins with a prefix.

@@ -20,10 +20,8 @@ const KNOWN: &[&str] = &[
     "host: engine/arena, engine/pool",
     "host: engine/signal, engine/stack",
     "host: exec/external, exec/frame, exec/root",
-    "host: action, near/delegate",
-    "host: runtime/actions, runtime/apply, runtime/queue, runtime/receipt, runtime/transaction",
+    "host: runtime/actions, runtime/apply",
     "host: runtime/history, state, state/scrub",
-    "host: state/overlay, state/working",
     "submodules: validate/rules, validate/violation",
 ];
 

@@ -282,7 +282,7 @@ fn delegate(nonce: u64, max_block_height: u64, receiver: &str, actions: Vec<Acti
         signature: Signature::empty(KeyType::ED25519),
         hash: CryptoHash::default(),
     };
-    delegate.hash = Delegate::hash_of(&encode_delegate(&delegate));
+    delegate.hash = crate::near::delegate_hash(&encode_delegate(&delegate));
     delegate.signature = secret().sign(delegate.hash.as_ref());
     delegate
 }
