@@ -14,8 +14,6 @@ const KNOWN_FILES: &[&str] =
 
 /// Functions that are over the limit and wait to be taken apart.
 const KNOWN_FUNCTIONS: &[&str] = &[
-    "benches/src/worst/families.rs: calls",
-    "benches/src/worst/families.rs: steps",
     "evm-to-wasm/src/graph.rs: draw",
     "evm-to-wasm/src/runtime/division.rs: divide",
     "gas/src/meter/body.rs: operators",
