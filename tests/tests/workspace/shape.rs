@@ -45,7 +45,7 @@ fn shown(path: &Path) -> String {
     path.strip_prefix(root()).unwrap().display().to_string()
 }
 
-/// What breaks a rule and is not known; a known name that breaks none any more has to leave its list.
+/// Returns what breaks a rule and is not known. Whoever takes a known one apart takes its name off the list.
 fn unknown(found: Vec<(String, String)>, known: &[&str]) -> Vec<String> {
     let new = found.into_iter().filter(|(name, _)| !known.contains(&name.as_str()));
     new.map(|(name, what)| format!("{name}: {what}")).collect()
