@@ -1,6 +1,7 @@
 //! The command line: verbs, their arguments, and what `--json` gives for each.
 
 pub(crate) mod accounts;
+pub(crate) mod dev;
 pub(crate) mod evm;
 mod help;
 mod mode;
@@ -13,6 +14,7 @@ use accounts::{AccountVerb, BlocksVerb, KeysVerb};
 use clap::{Args, Parser, Subcommand};
 use cotenant_host::engine::EngineKind;
 use cotenant_submodules::{ModuleId, Replace};
+use dev::{DevArgs, InitArgs, RunArgs};
 use evm::EvmVerb;
 use help::{
     ABI_JSON, CACHE_CHANGED_JSON, CACHE_CLEAR_JSON, CACHE_LS_JSON, CACHE_VERIFY_JSON, CALL_JSON,
@@ -101,6 +103,14 @@ pub(crate) enum Verb {
         #[arg(value_parser = account)]
         account: AccountId,
     },
+    /// Run a node that stock clients of NEAR and of Ethereum take for theirs
+    Dev(DevArgs),
+    /// Write the files that clients of near-sandbox expect of its binary
+    #[command(hide = true)]
+    Init(InitArgs),
+    /// Run a node by the command line of near-sandbox's binary
+    #[command(hide = true)]
+    Run(RunArgs),
     /// Call a method by a transaction, and run everything that comes of it
     #[command(after_long_help = CALL_JSON)]
     Call {

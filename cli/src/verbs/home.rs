@@ -17,9 +17,9 @@ use std::time::{Duration, Instant};
 /// Pause between two tries at a home that another process has.
 const RETRY: Duration = Duration::from_millis(100);
 
-/// The host of the home, which is made if it is new.
-pub(super) fn open(global: &Global, console: &Console) -> Result<Host> {
-    let options = Options {
+/// How the hosts of this binary compile and what they keep.
+pub(super) fn options(global: &Global) -> Options {
+    Options {
         protocol: global.protocol,
         compile: Some(Compile::Background),
         compiler: Compiler::Process {
@@ -31,7 +31,12 @@ pub(super) fn open(global: &Global, console: &Console) -> Result<Host> {
         cache: CacheLimits { stored_bytes: global.cache_max, ..CacheLimits::default() },
         rehearsal: Some("/proc/self/exe".into()),
         ..Options::default()
-    };
+    }
+}
+
+/// The host of the home, which is made if it is new.
+pub(super) fn open(global: &Global, console: &Console) -> Result<Host> {
+    let options = options(global);
     let progress = console.progress(format!("opening {}", global.home.display()));
     let host = wait(global, console, || Host::open(&global.home, &options))?;
     drop(progress);

@@ -9,6 +9,7 @@ mod check;
 mod contracts;
 mod demo;
 mod deploy;
+mod dev;
 mod doctor;
 mod evm;
 mod home;
@@ -55,6 +56,9 @@ pub(crate) fn run(cli: Cli, console: &Console) -> Result<Exit> {
         }
         Verb::Blocks { what } => chain::blocks(&what, global, console),
         Verb::Receipts { hash } => chain::of_transaction(&hash, global, console),
+        Verb::Dev(args) => dev::run(&args, global, console),
+        Verb::Init(args) => dev::init(&args, global),
+        Verb::Run(args) => dev::sandbox(&args, global, console),
         Verb::Abi => abi::run(global, console),
         Verb::Demo => demo::run(global, console),
         Verb::Contracts { out } => contracts::run(out.as_deref(), global, console),
