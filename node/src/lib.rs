@@ -1,7 +1,7 @@
 //! A node of one process: stock clients of NEAR and of Ethereum take it for theirs. `docs/node.md` is the page for its users.
 //!
 //! [`chain`] has the one thread that writes; everything that reads takes a snapshot beside it. [`rpc`] reads requests, `near` and
-//! `eth` answer them, [`server`] brings both over HTTP and websockets, on every port alike.
+//! `eth` answer them, `server` brings both over HTTP and websockets, on every port alike.
 #![forbid(unsafe_code)]
 
 pub mod chain;

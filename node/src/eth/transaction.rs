@@ -85,7 +85,6 @@ impl Transaction {
         let value = take(&mut rest)?;
         let input = take(&mut rest)?;
         let access_list = if kind == 0 { Vec::new() } else { access_list(&mut rest)? };
-        let signed_end = rest.len();
         let v: U256 = take(&mut rest)?;
         let (r, s): (U256, U256) = (take(&mut rest)?, take(&mut rest)?);
         if !rest.is_empty() {
@@ -104,7 +103,6 @@ impl Transaction {
         } else {
             v == U256::from(1)
         };
-        let _ = signed_end;
         let mut read = Self {
             kind,
             chain_id,
