@@ -57,6 +57,9 @@ impl From<RuntimeError> for Refused {
     }
 }
 
+/// Something to do with the host between two blocks.
+type Job = Box<dyn FnOnce(&Host) -> Result<(), Refused> + Send>;
+
 type Reply<T> = oneshot::Sender<Result<T, Refused>>;
 
 /// What the thread is told.
@@ -72,7 +75,7 @@ enum Order {
     /// Go back to a height.
     Revert(u64, Reply<()>),
     /// Do this with the host, between two blocks.
-    Work(Box<dyn FnOnce(&Host) -> Result<(), Refused> + Send>, Reply<()>),
+    Work(Job, Reply<()>),
     /// End.
     Stop,
 }

@@ -24,7 +24,7 @@ pub struct RpcError {
     /// What a client reads: NEAR's cause in words, the bytes of a revert.
     pub data: Option<Value>,
     /// NEAR's `name` and `cause`; Ethereum's errors have none.
-    pub near: Option<NearError>,
+    pub near: Option<Box<NearError>>,
 }
 
 /// What NEAR's errors have besides.
@@ -45,7 +45,7 @@ impl RpcError {
             code: -32000,
             message: "Server error".to_owned(),
             data: Some(data.into()),
-            near: Some(NearError { name: "HANDLER_ERROR", cause, info }),
+            near: Some(Box::new(NearError { name: "HANDLER_ERROR", cause, info })),
         }
     }
 
@@ -56,11 +56,11 @@ impl RpcError {
             code: -32700,
             message: "Parse error".to_owned(),
             data: Some(Value::String(message.clone())),
-            near: Some(NearError {
+            near: Some(Box::new(NearError {
                 name: "REQUEST_VALIDATION_ERROR",
                 cause: "PARSE_ERROR",
                 info: json!({"error_message": message}),
-            }),
+            })),
         }
     }
 
@@ -72,10 +72,12 @@ impl RpcError {
             code: -32601,
             message: "Method not found".to_owned(),
             data: near.then(|| data.clone()),
-            near: near.then(|| NearError {
-                name: "REQUEST_VALIDATION_ERROR",
-                cause: "METHOD_NOT_FOUND",
-                info: json!({"method_name": data}),
+            near: near.then(|| {
+                Box::new(NearError {
+                    name: "REQUEST_VALIDATION_ERROR",
+                    cause: "METHOD_NOT_FOUND",
+                    info: json!({"method_name": data}),
+                })
             }),
         }
     }
@@ -87,11 +89,11 @@ impl RpcError {
             code: -32000,
             message: "Server error".to_owned(),
             data: Some(Value::String(text.clone())),
-            near: Some(NearError {
+            near: Some(Box::new(NearError {
                 name: "INTERNAL_ERROR",
                 cause: "INTERNAL_ERROR",
                 info: json!({"error_message": text}),
-            }),
+            })),
         }
     }
 
@@ -163,13 +165,16 @@ pub struct Request {
     pub params: Value,
 }
 
+/// The id of what is no request, and why it is none.
+pub type NoRequest = Box<(Value, RpcError)>;
+
 /// What a body is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Body {
     /// One request, or why it is none and its id.
-    One(Result<Request, (Value, RpcError)>),
+    One(Result<Request, NoRequest>),
     /// Many, in their order.
-    Many(Vec<Result<Request, (Value, RpcError)>>),
+    Many(Vec<Result<Request, NoRequest>>),
     /// It is no JSON.
     Broken(RpcError),
 }
@@ -194,7 +199,7 @@ pub fn read(bytes: &[u8]) -> Body {
                 }
                 let message =
                     format!("a batch has {BATCH_MAX} requests at most; this is number {index}");
-                Err((request.id, RpcError::ethereum(-32005, message)))
+                Err(Box::new((request.id, RpcError::ethereum(-32005, message))))
             });
             Body::Many(requests.collect())
         }
@@ -223,16 +228,16 @@ fn too_deep(bytes: &[u8]) -> Option<usize> {
     None
 }
 
-fn request(value: Value) -> Result<Request, (Value, RpcError)> {
+fn request(value: Value) -> Result<Request, NoRequest> {
     let Value::Object(mut fields) = value else {
-        return Err((Value::Null, RpcError::ethereum(-32600, "a request is an object")));
+        return Err(Box::new((Value::Null, RpcError::ethereum(-32600, "a request is an object"))));
     };
     let id = fields.remove("id").unwrap_or(Value::Null);
     match fields.remove("method") {
         Some(Value::String(method)) => {
             Ok(Request { id, method, params: fields.remove("params").unwrap_or(Value::Null) })
         }
-        _ => Err((id, RpcError::ethereum(-32600, "a request has a text `method`"))),
+        _ => Err(Box::new((id, RpcError::ethereum(-32600, "a request has a text `method`")))),
     }
 }
 

@@ -301,10 +301,13 @@ async fn respond(shared: &Shared, bytes: &[u8]) -> (Value, bool) {
 
 async fn one(
     shared: &Shared,
-    request: Result<rpc::Request, (Value, RpcError)>,
+    request: Result<rpc::Request, rpc::NoRequest>,
 ) -> (Value, rpc::Answer) {
     match request {
-        Err((id, error)) => (id, Err(error)),
+        Err(refused) => {
+            let (id, error) = *refused;
+            (id, Err(error))
+        }
         Ok(request) => {
             let id = request.id.clone();
             let Ok(_permit) = shared.requests.acquire().await else {

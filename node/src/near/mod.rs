@@ -391,11 +391,11 @@ impl Node {
                     code: -32000,
                     message: "Server error".to_owned(),
                     data: Some(json!("Timeout")),
-                    near: Some(crate::rpc::NearError {
+                    near: Some(Box::new(crate::rpc::NearError {
                         name: "HANDLER_ERROR",
                         cause: "TIMEOUT_ERROR",
                         info: json!({}),
-                    }),
+                    })),
                 });
             };
             let _ =
