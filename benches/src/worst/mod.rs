@@ -66,7 +66,7 @@ pub struct Row {
     pub calls: u64,
     /// Calls that the engine gave up.
     pub gave_up: u64,
-    /// The modules, as text, of what is above its aim.
+    /// The modules, as text, of the first rows that are above their aim.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub modules: Vec<String>,
 }
@@ -180,6 +180,9 @@ pub fn measure(settings: Settings) -> Result<Report> {
         mutations = mutate::search(&mut search, &recipes, until);
     }
     search.rows.sort_by(|a, b| b.of_aim.total_cmp(&a.of_aim));
+    for row in search.rows.iter_mut().skip(SHOWN) {
+        row.modules.clear();
+    }
     Ok(Report {
         machine_factor,
         machine_factor_raw,
