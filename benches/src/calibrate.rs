@@ -27,6 +27,9 @@
 //! | `byte_in`, `byte_out` | a byte more of answer, of yield |
 //! | `register` | the dearest of the four functions on eight bytes |
 //! | `register_byte` | the dearest of the four for a byte more |
+//! | `instance.data_byte`, `data_segment`, `global`, `table_element` | one more of them, opened warm or the first time on a thread, whichever is dearer |
+//! | `instance.made_anew` | the first open on a thread instead of the second |
+//! | `instance.function`, `export`, `segment_item` | one more of them, opened the first time on a thread |
 //!
 //! Beside them, without a price: what a page costs whose every 4 KiB the callee writes to (`touched_page`).
 //! Most of it are page faults, which a public module causes as well and NEAR does not price.
@@ -35,7 +38,7 @@ use crate::stats::{Spread, nanos_each, sample};
 use crate::world::{World, context, namespace, to_the_end};
 use crate::{modules, soak, table};
 use anyhow::{Result, bail};
-use cotenant_gas::SyncCosts;
+use cotenant_gas::{InstanceCosts, SyncCosts};
 use cotenant_host::engine::EngineKind;
 use cotenant_submodules::Visibility::{Private, Public};
 use serde::Serialize;
@@ -56,7 +59,10 @@ const LONG: u64 = 65_536;
 const PAGES: u32 = 129;
 
 /// How many costs there are.
-const COSTS: usize = 12;
+const COSTS: usize = 20;
+
+/// The first of those that are about what an instance is made of.
+const INSTANCE_FROM: usize = 12;
 
 /// One of the costs.
 #[derive(Debug, Serialize)]
@@ -133,6 +139,40 @@ impl Bench {
         Ok((page, dearer(first, more)))
     }
 
+    /// Nanoseconds for one more of each of [`modules::PARTS`], of a warm instance and of one that is made, and for making one at
+    /// all.
+    fn parts(&self) -> Result<([(Spread, Spread); 7], Spread)> {
+        let engine = self.engine;
+        let run = move |world: &World, name: &str| {
+            let (session, name) = (world.session(engine), namespace(name));
+            nanos_each(1, || to_the_end(&session, &name, "run", Vec::new()))
+        };
+        let first = |name: &str| {
+            self.world.afresh(|world| {
+                // What a thread does once is not what is asked for.
+                for _ in 0..3 {
+                    run(world, "small_part")?;
+                }
+                run(world, name)
+            })
+        };
+        let mut found = Vec::new();
+        for (part, count) in modules::PARTS {
+            let (many, each) = (format!("many_{part}"), f64::from(count));
+            run(&self.world, &many)?;
+            let warm = sample(self.runs, || {
+                Ok((run(&self.world, &many)? - run(&self.world, "no_part")?).max(0.0) / each)
+            })?;
+            let made =
+                sample(self.runs, || Ok((first(&many)? - first("no_part")?).max(0.0) / each))?;
+            found.push((warm, made));
+        }
+        let anew =
+            sample(self.runs, || Ok((first("no_part")? - run(&self.world, "no_part")?).max(0.0)))?;
+        let found = found.try_into();
+        Ok((found.map_err(|_| anyhow::anyhow!("a spread for each part"))?, anew))
+    }
+
     /// Nanoseconds of one call of a register function on so many bytes.
     fn register(&self, method: &str, length: u64) -> Result<Spread> {
         let name = namespace("registers");
@@ -174,6 +214,7 @@ impl Bench {
         let (grown_page, growth) = self.growth()?;
         let or_nothing = |cost: Spread| dearer(cost, Spread::of(vec![0.0]));
         let (page, growth) = (or_nothing(start_page), or_nothing(growth));
+        let ([byte, segment, global, element, function, export, item], made_anew) = self.parts()?;
         Ok([
             lookup,
             open,
@@ -187,6 +228,14 @@ impl Bench {
             close,
             register,
             register_byte,
+            dearer(byte.0, byte.1),
+            dearer(segment.0, segment.1),
+            dearer(global.0, global.1),
+            dearer(element.0, element.1),
+            made_anew,
+            function.1,
+            export.1,
+            item.1,
             touched,
         ])
     }
@@ -212,7 +261,18 @@ fn prices(costs: &SyncCosts) -> [(&'static str, u64); COSTS] {
         close,
         register,
         register_byte,
+        instance,
     } = *costs;
+    let InstanceCosts {
+        data_byte,
+        data_segment,
+        global,
+        table_element,
+        made_anew,
+        function,
+        export,
+        segment_item,
+    } = instance;
     [
         ("lookup", lookup),
         ("open", open),
@@ -226,6 +286,14 @@ fn prices(costs: &SyncCosts) -> [(&'static str, u64); COSTS] {
         ("close", close),
         ("register", register),
         ("register_byte", register_byte),
+        ("data_byte", data_byte),
+        ("data_segment", data_segment),
+        ("global", global),
+        ("table_element", table_element),
+        ("made_anew", made_anew),
+        ("function", function),
+        ("export", export),
+        ("segment_item", segment_item),
     ]
 }
 
@@ -269,21 +337,27 @@ pub fn measure(runs: usize) -> Result<Report> {
         (text(modules::PARENT)?, text(modules::SMALL)?, text(modules::LARGE)?);
     let (one, many) = (text(&modules::pages(1))?, text(&modules::pages(PAGES))?);
     let registers = text(&modules::registers())?;
+    let (no_part, small_part) =
+        (text(&modules::parts("global", 0))?, text(&modules::parts("global", 1))?);
+    let parts = modules::PARTS.map(|(part, count)| {
+        Ok::<_, anyhow::Error>((format!("many_{part}"), text(&modules::parts(part, count))?))
+    });
+    let parts = parts.into_iter().collect::<Result<Vec<_>>>()?;
     let mut engines = Vec::new();
     for engine in EngineKind::ALL {
         eprintln!("{engine} ...");
-        let world = World::new(
-            &[engine],
-            &[
-                ("", Public, &parent),
-                ("small", Private, &small),
-                ("large", Private, &large),
-                ("one", Private, &one),
-                ("many", Private, &many),
-                ("registers", Private, &registers),
-            ],
-            HashMap::new(),
-        )?;
+        let mut all: Vec<(&str, cotenant_submodules::Visibility, &[u8])> = vec![
+            ("", Public, &parent),
+            ("small", Private, &small),
+            ("large", Private, &large),
+            ("one", Private, &one),
+            ("many", Private, &many),
+            ("registers", Private, &registers),
+            ("no_part", Private, &no_part),
+            ("small_part", Private, &small_part),
+        ];
+        all.extend(parts.iter().map(|(name, code)| (name.as_str(), Private, code.as_slice())));
+        let world = World::new(&[engine], &all, HashMap::new())?;
         engines.push(Bench { world, engine, runs }.all()?);
     }
     let [cranelift, wasmi] = engines.as_slice() else { bail!("two engines") };
@@ -342,12 +416,16 @@ impl Report {
             text.push_str(&format!("    /// {line}\n"));
         }
         text.push_str("    pub const CURRENT: SyncCosts = SyncCosts {\n");
-        for cost in &self.costs {
+        for (index, cost) in self.costs.iter().enumerate() {
             let Cost { name, largest_nanos, largest_on, gas, .. } = cost;
-            text.push_str(&format!("        // {largest_nanos:.3} ns on {largest_on}.\n"));
-            text.push_str(&format!("        {name}: {},\n", grouped(*gas)));
+            if index == INSTANCE_FROM {
+                text.push_str("        instance: InstanceCosts {\n");
+            }
+            let indent = if index < INSTANCE_FROM { "        " } else { "            " };
+            text.push_str(&format!("{indent}// {largest_nanos:.3} ns on {largest_on}.\n"));
+            text.push_str(&format!("{indent}{name}: {},\n", grouped(*gas)));
         }
-        text.push_str("    };\n}\n");
+        text.push_str("        },\n    };\n}\n");
         text
     }
 

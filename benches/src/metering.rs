@@ -106,6 +106,8 @@ impl Kernel {
         imports.define(export::INTERNAL, export::GAS_EXHAUSTED, exhausted);
         let exhausted = Function::new_typed(&mut store, || {});
         imports.define(export::INTERNAL, export::STACK_EXHAUSTED, exhausted);
+        let growing = Function::new_typed(&mut store, |_: u32| {});
+        imports.define(export::INTERNAL, export::MEMORY_GROWING, growing);
         let instance = Instance::new(&mut store, &module, &imports)?;
         let name = if metered { [export::FUNCTION_PREFIX, "run"].concat() } else { "run".into() };
         let run = instance.exports.get_typed_function(&store, &name)?;

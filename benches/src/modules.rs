@@ -238,3 +238,31 @@ pub fn registers() -> String {
         method("value_return", "(call $value_return (local.get $length) (i64.const 65536))"),
     )
 }
+
+/// What an instance has many of, for [`parts`]: its name, and how many.
+pub const PARTS: [(&str, u32); 7] = [
+    ("data_byte", 262_144),
+    ("data_segment", 4_000),
+    ("global", 4_000),
+    ("table_element", 8_000),
+    ("function", 4_000),
+    ("export", 4_000),
+    ("segment_item", 8_000),
+];
+
+/// A private module whose method `run` does nothing, with so many of a part of [`PARTS`].
+pub fn parts(part: &str, count: u32) -> String {
+    let many = |text: &dyn Fn(u32) -> String| (0..count).map(text).collect::<String>();
+    let more = match part {
+        "data_byte" => format!("(data (i32.const 0) \"{}\")", "x".repeat(count as usize)),
+        "data_segment" => many(&|at| format!("(data (i32.const {at}) \"x\")")),
+        "global" => many(&|_| "(global (mut i64) (i64.const 1))".to_owned()),
+        "table_element" => format!(
+            "(table {count} funcref) (func (export \"set\") (table.set (i32.const 0) (ref.null func)))"
+        ),
+        "function" => many(&|_| "(func)".to_owned()),
+        "export" => many(&|at| format!("(export \"e{at}\" (func 0))")),
+        _ => format!("(elem func {})", many(&|_| "0 ".to_owned())),
+    };
+    format!("(module (memory 5) (func (export \"run\")) {more})")
+}

@@ -82,7 +82,8 @@ impl StateView for View {
     }
 }
 
-struct Source(Registry);
+#[derive(Clone)]
+struct Source(Arc<Registry>);
 
 impl ModuleSource for Source {
     fn code(&self, record: &ModuleRecord, engine: EngineKind) -> Result<Arc<Code>, HostFault> {
@@ -130,9 +131,21 @@ impl World {
         Ok(Self {
             rules: Arc::new(Rules::new(schedule.clone())),
             schedule,
-            source: Rc::new(Source(registry)),
+            source: Rc::new(Source(Arc::new(registry))),
             view: Rc::new(view),
         })
+    }
+
+    /// Measures the same modules on a thread that has no instance of them yet.
+    pub fn afresh(&self, measure: impl FnOnce(&World) -> Result<f64> + Send) -> Result<f64> {
+        let (schedule, rules) = (self.schedule.clone(), self.rules.clone());
+        let (source, modules) = (Source::clone(&self.source), self.view.modules.clone());
+        let measure = move || {
+            let view = Rc::new(View { modules, ..View::default() });
+            measure(&World { schedule, rules, source: Rc::new(source), view })
+        };
+        std::thread::scope(|scope| scope.spawn(measure).join())
+            .map_err(|_| anyhow!("the thread that measures panicked"))?
     }
 
     /// A session in the place of a parent.

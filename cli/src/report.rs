@@ -85,6 +85,7 @@ pub(crate) struct TreeReport {
     pub(crate) namespace: String,
     pub(crate) visibility: String,
     pub(crate) method: String,
+    pub(crate) count: u64,
     pub(crate) ending: &'static str,
     pub(crate) error: Option<String>,
     pub(crate) gas_burnt: u64,
@@ -95,6 +96,7 @@ pub(crate) struct TreeReport {
     pub(crate) host: Vec<HostReport>,
     pub(crate) yields: u64,
     pub(crate) reverted_logs: Vec<String>,
+    pub(crate) texts_dropped: u64,
     pub(crate) callees: Vec<TreeReport>,
 }
 
@@ -212,6 +214,7 @@ impl TreeReport {
             namespace: node.namespace.to_string(),
             visibility: node.visibility.to_string(),
             method: node.method.clone(),
+            count: node.count,
             ending,
             error,
             gas_burnt: node.gas_burnt,
@@ -224,6 +227,7 @@ impl TreeReport {
                 .collect(),
             yields: node.yields,
             reverted_logs: node.reverted_logs.clone(),
+            texts_dropped: node.texts_dropped,
             callees: node.callees.iter().map(Self::of).collect(),
         }
     }

@@ -26,4 +26,4 @@ pub use meter::{
     MeterOptions, MeteredModule, ResetPlan, export, with_imported_memory,
 };
 pub use schedule::{FEATURES_PROTOCOL, PRESETS, Schedule, UnknownProtocol};
-pub use sync_costs::SyncCosts;
+pub use sync_costs::{InstanceCosts, InstanceParts, SyncCosts};

@@ -27,7 +27,7 @@ mod sections;
 mod survey;
 
 /// Counts up with every change of what is written into a module; part of the key of an artifact.
-pub const INSTRUMENTER_VERSION: u32 = 3;
+pub const INSTRUMENTER_VERSION: u32 = 4;
 
 /// Names of what a metered module exports and imports besides the module's own functions.
 pub mod export {
@@ -42,8 +42,11 @@ pub mod export {
     pub const STACK: &str = "stack";
     /// The exported `mut i64`: how many bytes the memory has. Only the reset of an instance writes it.
     pub const MEMORY_BYTES: &str = "memory_bytes";
-    /// How many globals stand behind the module's own; the first of them is [`GAS`].
-    pub const METER_GLOBALS: usize = 3;
+    /// The exported `mut i32`: 1 while an operator accesses a table, so that a table access out of bounds can be told from an
+    /// indirect call out of bounds. The host reads it after a trap.
+    pub const TABLE_ACCESS: &str = "table_access";
+    /// How many globals stand behind the module's own: [`GAS`], [`STACK`], [`MEMORY_BYTES`], [`TABLE_ACCESS`], in this order.
+    pub const METER_GLOBALS: usize = 4;
     /// The module's start function, exported so that the host can set the meters before it runs.
     pub const START: &str = "start";
     /// What stands before the name of each function that the module itself exports: no such name can be
@@ -64,6 +67,12 @@ pub mod export {
     pub const GAS_EXHAUSTED: &str = "gas_exhausted";
     /// `() -> ()`: a frame does not fit into what [`STACK`] says is left. Must trap.
     pub const STACK_EXHAUSTED: &str = "stack_exhausted";
+    /// `(pages: i32) -> ()`: the memory is about to grow by so many pages, as [`GAS`] says what is left. The host takes the price
+    /// from [`GAS`], or traps. Imported, as the third function, by modules whose memory may grow and is priced by the host: under
+    /// [`MemoryPolicy::Declared`] alone.
+    ///
+    /// [`MemoryPolicy::Declared`]: crate::MemoryPolicy::Declared
+    pub const MEMORY_GROWING: &str = "memory_growing";
 }
 
 /// Which memory a metered module gets.

@@ -33,6 +33,126 @@ pub struct SyncCosts {
     pub register: u64,
     /// Each byte moved by a private frame's register functions.
     pub register_byte: u64,
+    /// What an instance is made of: paid with `open`, for public callees too.
+    pub instance: InstanceCosts,
+}
+
+/// Prices of what an instance is made of: a row for each kind of thing that making it or resetting it has to go through. The first
+/// four are paid for every instance, the rest for those that are made anew each time ([`InstanceParts::is_made_anew`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InstanceCosts {
+    /// Each byte of data that is copied into the memory.
+    pub data_byte: u64,
+    /// Each data segment that is copied into the memory.
+    pub data_segment: u64,
+    /// Each global, the meters' included.
+    pub global: u64,
+    /// Each element that its tables start with.
+    pub table_element: u64,
+    /// That it is made anew.
+    pub made_anew: u64,
+    /// Each function, the meters' included.
+    pub function: u64,
+    /// Each export, the meters' included.
+    pub export: u64,
+    /// Each item of an element segment.
+    pub segment_item: u64,
+}
+
+impl InstanceCosts {
+    /// Nothing costs anything: for counting operators alone.
+    pub const FREE: Self = Self {
+        data_byte: 0,
+        data_segment: 0,
+        global: 0,
+        table_element: 0,
+        made_anew: 0,
+        function: 0,
+        export: 0,
+        segment_item: 0,
+    };
+}
+
+/// What an instance of a module is made of, as counted at its deploy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InstanceParts {
+    /// Bytes of data that are copied into the memory.
+    pub data_bytes: u64,
+    /// Data segments that are copied into the memory.
+    pub data_segments: u64,
+    /// Globals, the meters' included.
+    pub globals: u64,
+    /// Elements that its tables start with.
+    pub table_elements: u64,
+    /// Functions, the meters' included.
+    pub functions: u64,
+    /// Exports, the meters' included.
+    pub exports: u64,
+    /// Items of its element segments.
+    pub segment_items: u64,
+    /// Whether the code drops segments, which the interpreter cannot bring back.
+    pub drops_segments: bool,
+}
+
+/// Instances of more bytes than this are priced as made anew: pools keep few of them.
+const KEPT_BYTES_MAX: u64 = 512 << 10;
+
+impl InstanceParts {
+    /// Bytes that an instance takes besides its memory, by a formula that is part of the rules (`docs/spec/gas.md`): about what
+    /// the engine that takes more takes.
+    pub fn bytes(&self) -> u64 {
+        let Self { globals, table_elements, functions, exports, segment_items, .. } = self;
+        let parts = [
+            (*functions, 100),
+            (*globals, 80),
+            (*exports, 96),
+            (*table_elements, 32),
+            (*segment_items, 16),
+        ];
+        parts
+            .into_iter()
+            .fold(4_096, |sum: u64, (count, bytes)| sum.saturating_add(count.saturating_mul(bytes)))
+    }
+
+    /// Whether an instance is priced as made anew each time: it cannot be reset on every engine, or is too large to be kept.
+    pub fn is_made_anew(&self) -> bool {
+        self.drops_segments || self.bytes() > KEPT_BYTES_MAX
+    }
+}
+
+impl SyncCosts {
+    /// What `open` pays for the parts of an instance.
+    pub fn opening(&self, parts: &InstanceParts) -> u64 {
+        let costs = &self.instance;
+        if parts.is_made_anew() {
+            return self.making(parts).saturating_add(costs.made_anew);
+        }
+        sum([
+            (parts.data_bytes, costs.data_byte),
+            (parts.data_segments, costs.data_segment),
+            (parts.globals, costs.global),
+            (parts.table_elements, costs.table_element),
+        ])
+    }
+
+    /// What the parts of an instance cost when it is made anew: with `open`, or when a memory grows for the first time, for the
+    /// interpreter does not keep such an instance.
+    pub fn making(&self, parts: &InstanceParts) -> u64 {
+        let costs = &self.instance;
+        sum([
+            (parts.data_bytes, costs.data_byte),
+            (parts.data_segments, costs.data_segment),
+            (parts.globals, costs.global),
+            (parts.table_elements, costs.table_element),
+            (parts.functions, costs.function),
+            (parts.exports, costs.export),
+            (parts.segment_items, costs.segment_item),
+        ])
+    }
+}
+
+fn sum<const N: usize>(terms: [(u64, u64); N]) -> u64 {
+    terms.into_iter().fold(0, |sum, (count, price)| sum.saturating_add(count.saturating_mul(price)))
 }
 
 impl SyncCosts {
@@ -67,5 +187,6 @@ impl SyncCosts {
         register: 400_000_000,
         // 0.024 ns on singlepass, an engine of then.
         register_byte: 77_000,
+        instance: InstanceCosts::FREE,
     };
 }

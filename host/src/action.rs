@@ -1,5 +1,6 @@
 //! Actions and the receipts that carry them, as a guest creates them.
 
+use borsh::BorshDeserialize;
 use cotenant_submodules::calls::Renumber;
 use cotenant_submodules::{DeployMode, Namespace, split_method};
 use near_account_id::AccountId;
@@ -7,12 +8,55 @@ use near_crypto::{PublicKey, Signature};
 use near_primitives_core::hash::CryptoHash;
 
 /// Code of a deploy action: carried, or named by the hash of code that the host already has.
-#[derive(Clone, Debug, PartialEq, Eq, borsh::BorshSerialize, borsh::BorshDeserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Code {
     /// The Wasm module.
     Bytes(Vec<u8>),
-    /// sha256 of the Wasm module.
-    Hash(CryptoHash),
+    /// A module that the host has.
+    Hash {
+        /// sha256 of it.
+        hash: CryptoHash,
+        /// Its length: the deploy pays for as many bytes, and fails if it is another.
+        bytes: u64,
+    },
+}
+
+impl Code {
+    /// Bytes that a deploy of it pays for.
+    pub fn paid_bytes(&self) -> u64 {
+        match self {
+            Code::Bytes(code) => code.len() as u64,
+            Code::Hash { bytes, .. } => *bytes,
+        }
+    }
+}
+
+impl borsh::BorshSerialize for Code {
+    fn serialize<W: borsh::io::Write>(&self, writer: &mut W) -> borsh::io::Result<()> {
+        match self {
+            Code::Bytes(code) => (0u8, code).serialize(writer),
+            Code::Hash { hash, bytes } => (2u8, hash, bytes).serialize(writer),
+        }
+    }
+}
+
+impl borsh::BorshDeserialize for Code {
+    /// Receipts of homes that were made before a hash came with a length have paid for none: they carry the length 0, which no
+    /// code has.
+    fn deserialize_reader<R: borsh::io::Read>(reader: &mut R) -> borsh::io::Result<Self> {
+        Ok(match u8::deserialize_reader(reader)? {
+            0 => Code::Bytes(Vec::deserialize_reader(reader)?),
+            1 => Code::Hash { hash: CryptoHash::deserialize_reader(reader)?, bytes: 0 },
+            2 => {
+                let (hash, bytes) = BorshDeserialize::deserialize_reader(reader)?;
+                Code::Hash { hash, bytes }
+            }
+            other => {
+                let message = format!("code of kind {other}: 0 is bytes, 2 a hash with a length");
+                return Err(borsh::io::Error::new(borsh::io::ErrorKind::InvalidData, message));
+            }
+        })
+    }
 }
 
 /// What an access key may do.

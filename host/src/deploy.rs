@@ -4,9 +4,11 @@
 
 use crate::HostFault;
 use crate::artifact::{AuthenticArtifact, Facts};
-use crate::engine::{Engine, EngineKind, InterpreterEngine, Module, ModuleFacts};
+use crate::engine::{Engine, EngineKind, InterpreterEngine, Module, ModuleFacts, Shape};
 use crate::view::ModuleRecord;
-use cotenant_gas::{MemoryPolicy, MeterError, MeterOptions, MeteredModule, Schedule};
+use cotenant_gas::{
+    InstanceParts, MemoryPolicy, MeterError, MeterOptions, MeteredModule, Schedule,
+};
 use cotenant_submodules::table::HostFunction;
 use cotenant_submodules::validate::{Rejection, ValidModule};
 use cotenant_submodules::{Grants, Visibility};
@@ -27,6 +29,10 @@ pub struct Code {
     pub has_start: bool,
     /// Pages it starts with.
     pub initial_pages: u32,
+    /// Pages it can grow to.
+    pub max_pages: u32,
+    /// What an instance is made of, as prices count it.
+    pub parts: InstanceParts,
     /// Length of the deployed code, in bytes.
     pub code_bytes: u64,
     /// The loaded module.
@@ -95,6 +101,7 @@ pub(crate) fn facts(module: &ValidModule, metered: &MeteredModule) -> Facts {
         functions: metered.functions.clone(),
         has_start: metered.has_start,
         initial_pages: metered.initial_pages,
+        max_pages: metered.max_pages,
         grows_memory: metered.reset.grows_memory,
         writes_tables: metered.reset.writes_tables,
         drops_segments: metered.reset.drops_segments,
@@ -121,6 +128,20 @@ fn module_facts(facts: &Facts) -> Result<ModuleFacts, HostFault> {
     })
 }
 
+fn parts(facts: &Facts) -> InstanceParts {
+    let Shape { functions, globals, table_elements, segment_items, exports } = facts.shape;
+    InstanceParts {
+        data_bytes: facts.data.iter().map(|(_, bytes)| bytes.len() as u64).sum(),
+        data_segments: facts.data.len() as u64,
+        globals: globals.into(),
+        table_elements,
+        functions: functions.into(),
+        exports: exports.into(),
+        segment_items,
+        drops_segments: facts.drops_segments,
+    }
+}
+
 fn code(facts: &Facts, engine: EngineKind, module: Arc<dyn Module>) -> Code {
     Code {
         engine,
@@ -129,6 +150,8 @@ fn code(facts: &Facts, engine: EngineKind, module: Arc<dyn Module>) -> Code {
         functions: facts.functions.clone(),
         has_start: facts.has_start,
         initial_pages: facts.initial_pages,
+        max_pages: facts.max_pages,
+        parts: parts(facts),
         code_bytes: facts.code_bytes,
         module,
     }

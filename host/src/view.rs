@@ -29,6 +29,19 @@ pub trait StateView {
         key: &[u8],
     ) -> Result<Option<Vec<u8>>, HostFault>;
 
+    /// Whether there is a value at a key of a module's storage, without reading it.
+    ///
+    /// # Errors
+    /// The host's own fault (disk).
+    fn has_value(
+        &self,
+        account: &AccountId,
+        namespace: &Namespace,
+        key: &[u8],
+    ) -> Result<bool, HostFault> {
+        Ok(self.value(account, namespace, key)?.is_some())
+    }
+
     /// The module of a namespace.
     ///
     /// # Errors

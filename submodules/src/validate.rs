@@ -32,7 +32,8 @@ use crate::{Requirements, Visibility};
 
 pub use rules::{
     BR_TABLE_TARGETS_MAX, DATA_SEGMENTS_MAX, ELEMENT_ITEMS_MAX, ELEMENT_SEGMENTS_MAX, EXPORTS_MAX,
-    Origin, RULES, Rule, VIOLATIONS_MAX,
+    GLOBALS_MAX, LOCALS_PER_FUNCTION_MAX, LOCALS_TIMES_LOOPS_CONTRACT_MAX, LOCALS_TIMES_LOOPS_MAX,
+    MOVED_VALUES_CONTRACT_MAX, MOVED_VALUES_MAX, Origin, RULES, Rule, VIOLATIONS_MAX,
 };
 pub use violation::{Place, Rejection, Violation};
 
@@ -86,6 +87,25 @@ pub fn validate(
     visibility: Visibility,
     config: &Config,
 ) -> Result<ValidModule, Rejection> {
+    judge(code, visibility, config).finish(code, visibility)
+}
+
+/// Validates a module that is deployed already, maybe by an older version: limits that bind new deploys alone are left out.
+///
+/// # Errors
+/// [`Rejection`] lists every other rule that is broken.
+pub fn validate_deployed(
+    code: &[u8],
+    visibility: Visibility,
+    config: &Config,
+) -> Result<ValidModule, Rejection> {
+    let mut found = judge(code, visibility, config);
+    found.faults.retain(|rule| rule.origin != Origin::Deploys);
+    found.finish(code, visibility)
+}
+
+/// Finds every rule that is broken.
+fn judge<'a>(code: &'a [u8], visibility: Visibility, config: &'a Config) -> walk::Walk<'a> {
     let size_limit = config.limit_config.max_contract_size;
     let too_large = code.len() as u64 > size_limit;
     let mut found = walk::Walk::over(code, visibility, config);
@@ -116,7 +136,7 @@ pub fn validate(
             }
         }
     }
-    found.finish(code, visibility)
+    found
 }
 
 /// What a module could be deployed as: what `cotenant check FILE` prints, without a host.

@@ -89,7 +89,8 @@ fn world() -> World {
 fn error(kind: u8) -> SyncExecutionError {
     match kind {
         2 => SyncExecutionError::WasmTrap(0),
-        3 | 9 => SyncExecutionError::WasmTrap(2),
+        3 => SyncExecutionError::WasmTrap(2),
+        9 => SyncExecutionError::WasmTrap(3),
         4..=6 => SyncExecutionError::WasmTrap(4),
         7 => SyncExecutionError::WasmTrap(6),
         8 => SyncExecutionError::WasmTrap(1),

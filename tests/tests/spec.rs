@@ -198,8 +198,10 @@ fn kinds(message: &str) -> &'static [u8] {
         &[0]
     } else if begins("indirect call type mismatch") {
         &[1]
-    } else if begins("out of bounds") || begins("undefined element") {
+    } else if begins("out of bounds") {
         &[2]
+    } else if begins("undefined element") {
+        &[3]
     } else if begins("integer") || begins("invalid conversion") {
         &[4]
     } else if begins("uninitialized element") {

@@ -67,9 +67,9 @@ reserved for promises, `gas_total` the whole transaction with every receipt. All
 A receipt: {\"id\",\"predecessor\",\"receiver\",\"block_height\",
   \"status\":{\"SuccessValue\":base64}|{\"SuccessReceiptId\":id}|{\"Failure\":{\"code\",\"message\",\"action_index\"}},
   \"gas_burnt\",\"gas_vm\",\"fees\":[{\"name\",\"gas\"}],\"tokens_burnt\",\"logs\":[..]}
-A tree: {\"namespace\",\"visibility\",\"method\",\"ending\":\"returned\"|\"failed\"|\"closed\",\"error\":null|text,
+A tree: {\"namespace\",\"visibility\",\"method\",\"count\",\"ending\":\"returned\"|\"failed\"|\"closed\",\"error\":null|text,
   \"gas_burnt\",\"gas_used\",\"loading\",\"wasm\",\"memory\",\"host\":[{\"name\",\"calls\",\"gas\"}],\"yields\",\"reverted_logs\":[..],
-  \"callees\":[tree..]}; burnt and used include the callees, the rest is of the frame alone.
+  \"texts_dropped\",\"callees\":[tree..]}; in a tree of more than 10,000 nodes `count` equal callees are one; burnt and used include the callees, the rest is of the frame alone.
 `other_receipts` is there if receipts of earlier transactions ran too: yields that were resumed or expired.
 The exit code is 1 also if the promise that the root call returned failed.";
 

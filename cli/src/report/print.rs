@@ -50,8 +50,9 @@ fn frame(table: &mut Table, node: &TreeReport, depth: usize, details: bool) {
         None => node.ending.to_owned(),
     };
     let host = node.host.iter().fold(0_u64, |sum, host| sum.saturating_add(host.gas));
+    let times = if node.count > 1 { format!(" x{}", node.count) } else { String::new() };
     table.add_row([
-        format!("{indent}{module}.{}", shown(&node.method)),
+        format!("{indent}{module}.{}{times}", shown(&node.method)),
         node.visibility.clone(),
         ending,
         tgas(node.gas_burnt),
@@ -70,6 +71,9 @@ fn frame(table: &mut Table, node: &TreeReport, depth: usize, details: bool) {
     }
     for log in &node.reverted_logs {
         table.add_row([format!("{indent}  (reverted log) {}", shown(log))]);
+    }
+    if node.texts_dropped > 0 {
+        table.add_row([format!("{indent}  (logs and messages not kept: {})", node.texts_dropped)]);
     }
     for callee in &node.callees {
         frame(table, callee, depth + 1, details);

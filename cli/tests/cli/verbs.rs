@@ -88,6 +88,7 @@ fn reports_have_the_documented_fields() {
         "namespace",
         "visibility",
         "method",
+        "count",
         "ending",
         "error",
         "gas_burnt",
@@ -98,6 +99,7 @@ fn reports_have_the_documented_fields() {
         "host",
         "yields",
         "reverted_logs",
+        "texts_dropped",
         "callees",
     ];
     assert_eq!(keys(tree), sorted(expected));

@@ -3,7 +3,7 @@
 //! To the host this is the state and the source of code of one account, whose private modules are compiled
 //! contracts. A module enters it through [`Registry::deploy`], like anybody's: validated, metered, compiled.
 
-use cotenant_gas::{Schedule, SyncCosts, UnknownProtocol};
+use cotenant_gas::{InstanceCosts, Schedule, SyncCosts, UnknownProtocol};
 use cotenant_host::HostFault;
 use cotenant_host::deploy::{Code, DeployError, ModuleSource};
 use cotenant_host::engine::EngineKind;
@@ -152,6 +152,7 @@ fn operators_alone(schedule: &Schedule) -> Schedule {
         close: 0,
         register: 0,
         register_byte: 0,
+        instance: InstanceCosts::FREE,
     };
     schedule
 }

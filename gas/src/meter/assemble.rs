@@ -31,7 +31,8 @@ pub fn assemble(
     options: &MeterOptions<'_>,
 ) -> Result<MeteredModule, MeterError> {
     let mut types = Types::of(sections)?;
-    let mut functions = Functions::of(sections)?;
+    let asks_to_grow = options.memory == MemoryPolicy::Declared && survey.grows_memory;
+    let mut functions = Functions::of(sections, asks_to_grow)?;
     let memory = memory_type(sections, options)?;
     let (exports, exported, mutable_globals) = export_section(sections, &mut functions)?;
     let bytes = memory.minimum.saturating_mul(PAGE);
@@ -46,7 +47,7 @@ pub fn assemble(
 
     let mut code = Module::HEADER.to_vec();
     types.section.append_to(&mut code);
-    import_section(sections, &types)?.append_to(&mut code);
+    import_section(sections, &types, asks_to_grow)?.append_to(&mut code);
     defined.append_to(&mut code);
     if let Some(tables) = table_section(sections, options)? {
         tables.append_to(&mut code);
@@ -113,9 +114,11 @@ impl Reencode for Unmoved {
     type Error = std::convert::Infallible;
 }
 
-/// The functions of the metered module: the meters' two, the imports, the metered ones in their order, then
+/// The functions of the metered module: the meters' own, the imports, the metered ones in their order, then
 /// entrances to those that anybody but a direct call refers to.
 pub struct Functions {
+    /// How far the index of each function moves: the meters' own come first.
+    shift: u32,
     imports: u32,
     all: u32,
     /// Functions with an entrance, in the order of their entrances.
@@ -127,17 +130,19 @@ pub struct Functions {
 /// Parameters that a function may have: the meters add theirs, and wasmparser allows 1,000.
 const MAX_PARAMS: u32 = 1_000 - METER_PARAMS.len() as u32;
 
-/// How far the index of each function moves: the meters' two come first.
-const SHIFT: u32 = 2;
-
 impl Functions {
-    fn of(sections: &Sections<'_>) -> Result<Functions, MeterError> {
+    fn of(sections: &Sections<'_>, asks_to_grow: bool) -> Result<Functions, MeterError> {
+        let shift = body::STACK_EXHAUSTED + 1 + u32::from(asks_to_grow);
         // Every index that is made here is below four times this.
         let count = |count: usize| u32::try_from(count).ok().filter(|count| *count < u32::MAX / 4);
         match (count(sections.imports.len()), count(sections.function_types.len())) {
-            (Some(imports), Some(all)) => {
-                Ok(Functions { imports, all, entered: Vec::new(), entrances: BTreeMap::new() })
-            }
+            (Some(imports), Some(all)) => Ok(Functions {
+                shift,
+                imports,
+                all,
+                entered: Vec::new(),
+                entrances: BTreeMap::new(),
+            }),
             _ => Err(invalid(0, "too many functions".to_owned())),
         }
     }
@@ -147,13 +152,18 @@ impl Functions {
         index < self.imports
     }
 
+    /// Whether the host is asked before the memory grows.
+    pub fn asks_to_grow(&self) -> bool {
+        self.shift > body::MEMORY_GROWING
+    }
+
     /// The metered function `index`, or the import.
     pub fn metered(&self, index: u32) -> u32 {
-        index.saturating_add(SHIFT)
+        index.saturating_add(self.shift)
     }
 
     fn entrance_at(&self, place: u32) -> u32 {
-        self.all + SHIFT + place
+        self.all + self.shift + place
     }
 
     /// What has the type that function `index` has in the module.
@@ -184,6 +194,7 @@ struct Types<'a> {
     section: TypeSection,
     gas_exhausted: u32,
     stack_exhausted: u32,
+    memory_growing: u32,
     /// For types with several results, the type of a block that has them.
     blocks: BTreeMap<u32, u32>,
     /// For types of functions, the types that they have when metered.
@@ -200,11 +211,14 @@ impl<'a> Types<'a> {
         section.ty().function([ValType::I64], []);
         let stack_exhausted = section.len();
         section.ty().function([], []);
+        let memory_growing = section.len();
+        section.ty().function([ValType::I32], []);
         Ok(Types {
             sections,
             section,
             gas_exhausted,
             stack_exhausted,
+            memory_growing,
             blocks: BTreeMap::new(),
             metered: BTreeMap::new(),
         })
@@ -246,13 +260,18 @@ impl<'a> Types<'a> {
     }
 }
 
-fn import_section(sections: &Sections<'_>, types: &Types<'_>) -> Result<ImportSection, MeterError> {
+fn import_section(
+    sections: &Sections<'_>,
+    types: &Types<'_>,
+    asks_to_grow: bool,
+) -> Result<ImportSection, MeterError> {
     let mut section = ImportSection::new();
     let internal = [
         (export::GAS_EXHAUSTED, types.gas_exhausted),
         (export::STACK_EXHAUSTED, types.stack_exhausted),
+        (export::MEMORY_GROWING, types.memory_growing),
     ];
-    for (name, type_index) in internal {
+    for (name, type_index) in internal.into_iter().take(if asks_to_grow { 3 } else { 2 }) {
         section.import(export::INTERNAL, name, EntityType::Function(type_index));
     }
     for (index, import) in (0..).zip(&sections.imports) {
@@ -327,7 +346,7 @@ fn table_section(
     Ok(Some(section))
 }
 
-/// The module's globals, then gas, stack and bytes of memory.
+/// The module's globals, then gas, stack, bytes of memory and whether a table is accessed.
 fn global_section(
     sections: &Sections<'_>,
     options: &MeterOptions<'_>,
@@ -343,13 +362,17 @@ fn global_section(
     section.global(meter, &ConstExpr::i64_const(0));
     section.global(meter, &ConstExpr::i64_const(stack));
     section.global(meter, &ConstExpr::i64_const(memory_bytes.cast_signed()));
+    let mark = GlobalType { val_type: ValType::I32, ..meter };
+    section.global(mark, &ConstExpr::i32_const(0));
     Ok(section)
 }
 
 fn meter_globals(sections: &Sections<'_>) -> Result<Globals, MeterError> {
     let gas = u32::try_from(sections.globals.len()).ok();
-    match gas.filter(|gas| *gas < u32::MAX - 2) {
-        Some(gas) => Ok(Globals { gas, stack: gas + 1, memory_bytes: gas + 2 }),
+    match gas.filter(|gas| *gas < u32::MAX - export::METER_GLOBALS as u32) {
+        Some(gas) => {
+            Ok(Globals { gas, stack: gas + 1, memory_bytes: gas + 2, table_access: gas + 3 })
+        }
         None => Err(invalid(0, "too many globals".to_owned())),
     }
 }
@@ -374,11 +397,12 @@ fn export_section(
     if let Some(start) = sections.start {
         section.export(export::START, ExportKind::Func, functions.entrance(start));
     }
-    let Globals { gas, stack, memory_bytes } = meter_globals(sections)?;
+    let Globals { gas, stack, memory_bytes, table_access } = meter_globals(sections)?;
     section.export(export::MEMORY, ExportKind::Memory, 0);
     section.export(export::GAS, ExportKind::Global, gas);
     section.export(export::STACK, ExportKind::Global, stack);
     section.export(export::MEMORY_BYTES, ExportKind::Global, memory_bytes);
+    section.export(export::TABLE_ACCESS, ExportKind::Global, table_access);
     let mut mutable_globals = 0_u32;
     for (index, global) in (0..).zip(&sections.globals) {
         if global.ty.mutable {
@@ -502,6 +526,9 @@ fn name_section(sections: &Sections<'_>, functions: &Functions) -> NameSection {
     let mut names = NameMap::new();
     names.append(body::GAS_EXHAUSTED, export::GAS_EXHAUSTED);
     names.append(body::STACK_EXHAUSTED, export::STACK_EXHAUSTED);
+    if functions.asks_to_grow() {
+        names.append(body::MEMORY_GROWING, export::MEMORY_GROWING);
+    }
     let known: BTreeMap<u32, &str> = sections.names.iter().copied().collect();
     for (index, name) in known.range(..functions.all) {
         names.append(functions.metered(*index), name);

@@ -31,6 +31,8 @@ use loops::{Access, Copy};
 pub const GAS_EXHAUSTED: u32 = 0;
 /// Index of the imported `internal.stack_exhausted`.
 pub const STACK_EXHAUSTED: u32 = 1;
+/// Index of the imported `internal.memory_growing`.
+pub const MEMORY_GROWING: u32 = 2;
 /// How many parameters a metered function has besides its own: gas left, stack left.
 pub const METER_PARAMS: [ValType; 2] = [ValType::I64, ValType::I64];
 
@@ -46,6 +48,8 @@ pub struct Globals {
     pub stack: u32,
     /// Index of the global with the bytes of memory, if that is [`Memory::Growing`].
     pub memory_bytes: u32,
+    /// Index of the global that says whether a table is accessed.
+    pub table_access: u32,
 }
 
 /// One function to be metered.
@@ -351,6 +355,10 @@ impl<'a> Writer<'a> {
                     self.copy_to(next);
                 }
                 Operator::MemoryGrow { .. } => {
+                    if self.functions.asks_to_grow() {
+                        self.copy_to(start);
+                        self.ask_to_grow();
+                    }
                     self.copy_to(next);
                     if let Memory::Growing = self.function.memory {
                         let global = self.globals.memory_bytes;
@@ -358,6 +366,18 @@ impl<'a> Writer<'a> {
                         sink.memory_size(0).i64_extend_i32_u().i64_const(16).i64_shl();
                         sink.global_set(global);
                     }
+                }
+                Operator::TableGet { .. }
+                | Operator::TableSet { .. }
+                | Operator::TableInit { .. }
+                | Operator::TableCopy { .. }
+                | Operator::TableFill { .. } => {
+                    self.copy_to(start);
+                    self.update_global();
+                    let global = self.globals.table_access;
+                    self.sink().i32_const(1).global_set(global);
+                    self.copy_to(next);
+                    self.sink().i32_const(0).global_set(global);
                 }
                 Operator::Else => self.stale = true,
                 Operator::End => {
@@ -395,6 +415,15 @@ impl<'a> Writer<'a> {
             let Locals { gas, stack, .. } = self.locals;
             self.sink().local_get(gas).local_get(stack).call(metered);
         }
+        self.read_global();
+    }
+
+    /// Lets the host take the price of the growth by the operand, an `i32`.
+    fn ask_to_grow(&mut self) {
+        let count = self.locals.count;
+        self.sink().local_tee(count);
+        self.update_global();
+        self.sink().local_get(count).call(MEMORY_GROWING);
         self.read_global();
     }
 

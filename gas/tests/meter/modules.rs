@@ -97,6 +97,19 @@ fn the_meters_come_first_among_the_imports_and_the_modules_own_follow() {
 }
 
 #[test]
+fn growth_is_asked_for_where_the_host_prices_it() {
+    let grows = r#"(module (memory 1) (func (export "run") (drop (memory.grow (i32.const 1)))))"#;
+    let fixed = r#"(module (memory 1) (func (export "run") (drop (memory.size))))"#;
+    let asks = |module: Result<MeteredModule, MeterError>| {
+        let code = module.expect("a module").code;
+        code.windows(14).any(|bytes| bytes == b"memory_growing")
+    };
+    assert!(asks(private(grows)));
+    assert!(!asks(private(fixed)));
+    assert!(!asks(public(grows)), "NEAR prices it as an operator");
+}
+
+#[test]
 fn a_memory_that_is_imported_is_the_last_import_and_nothing_else_changes() {
     for (name, text) in CORPUS {
         let module = private(text).expect(name);
@@ -150,6 +163,7 @@ fn names_that_clash_with_the_meters_exports_are_kept_apart() {
         ("gas", ExternalKind::Global, 3),
         ("stack", ExternalKind::Global, 4),
         ("memory_bytes", ExternalKind::Global, 5),
+        ("table_access", ExternalKind::Global, 6),
         ("global.0", ExternalKind::Global, 0),
         ("global.1", ExternalKind::Global, 2),
     ];

@@ -32,7 +32,7 @@ use std::sync::atomic::AtomicBool;
 const MAGIC: &[u8; 8] = b"cotenant";
 
 /// Version of this format; part of every key.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// Bytes before the tag.
 const NAMED_BYTES: usize = 44;
@@ -96,6 +96,8 @@ pub struct Facts {
     pub has_start: bool,
     /// Pages it starts with.
     pub initial_pages: u32,
+    /// Pages it can grow to.
+    pub max_pages: u32,
     /// Whether its code grows the memory.
     pub grows_memory: bool,
     /// Whether its code writes to tables.
@@ -273,6 +275,7 @@ mod tests {
             functions: [("run".to_owned(), true)].into(),
             has_start: false,
             initial_pages: 1,
+            max_pages: 2,
             grows_memory: true,
             writes_tables: false,
             drops_segments: false,

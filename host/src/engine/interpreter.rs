@@ -79,7 +79,9 @@ impl InterpreterEngine {
             ExternType::Memory(ty) => Some(*ty),
             _ => None,
         });
+        let functions = module.imports().filter(|import| import.ty().func().is_some()).count();
         Ok(Arc::new(InterpretedModule {
+            asks_to_grow: functions > facts.imports.len() + 2,
             id: pool::new_id(),
             loaded: Arc::new(()),
             engine,
@@ -115,6 +117,8 @@ struct InterpretedModule {
     engine: wasmi::Engine,
     module: wasmi::Module,
     memory: MemoryType,
+    /// Whether it imports the meters' function that is called before the memory grows.
+    asks_to_grow: bool,
     facts: Arc<ModuleFacts>,
 }
 
@@ -133,12 +137,7 @@ impl wasmi::ResourceLimiter for Data {
         desired: usize,
         _maximum: Option<usize>,
     ) -> Result<bool, wasmi_core::LimiterError> {
-        let allowed = self.growth.allows(desired as u64 / PAGE_BYTES);
-        if allowed {
-            // wasmi asks when nothing but us could be in the way.
-            self.growth.note();
-        }
-        Ok(allowed)
+        Ok(self.growth.allows(desired as u64 / PAGE_BYTES))
     }
 
     fn table_growing(
@@ -182,6 +181,8 @@ struct InterpretedInstance {
     exports: wasmi::Instance,
     memory: Memory,
     meter: Global,
+    /// Says whether a table is accessed.
+    table_access: Global,
     /// By name, with the start function under `None`: a module has few that are called.
     methods: Vec<(MethodName, TypedFunc<(), ()>)>,
     facts: Arc<ModuleFacts>,
@@ -201,9 +202,12 @@ impl InterpretedInstance {
         // SAFETY: the store gets the bytes; it is dropped before the memory, here as well as in the instance.
         let bytes = unsafe { lent.lend() };
         let memory = Memory::new_static(&mut store, module.memory, bytes).map_err(fault)?;
-        let mut imports = Vec::with_capacity(module.facts.imports.len() + 3);
+        let mut imports = Vec::with_capacity(module.facts.imports.len() + 4);
         imports.push(Extern::Func(Func::wrap(&mut store, gas_exhausted)));
         imports.push(Extern::Func(Func::wrap(&mut store, stack_exhausted)));
+        if module.asks_to_grow {
+            imports.push(Extern::Func(Func::wrap(&mut store, memory_growing)));
+        }
         for id in &module.facts.imports {
             imports.push(Extern::Func(import(&mut store, *id)?));
         }
@@ -217,7 +221,9 @@ impl InterpretedInstance {
                 };
             }
         };
-        let Some(meter) = exports.get_global(&store, export::GAS) else {
+        let global = |name| exports.get_global(&store, name);
+        let (Some(meter), Some(table_access)) = (global(export::GAS), global(export::TABLE_ACCESS))
+        else {
             return Err(HostFault::Artifact("a module without meter".into()).into());
         };
         store.data_mut().memory = Some(memory);
@@ -243,11 +249,17 @@ impl InterpretedInstance {
             exports,
             memory,
             meter,
+            table_access,
             methods: Vec::new(),
             facts,
             first_globals,
             first_tables,
         }))
+    }
+
+    /// Whether the operator that trapped accesses a table.
+    fn accesses_table(&self) -> bool {
+        matches!(self.table_access.get(&self.store), Val::I32(1))
     }
 
     fn method(&mut self, method: Option<&str>) -> Option<TypedFunc<(), ()>> {
@@ -284,9 +296,12 @@ impl Instance for InterpretedInstance {
             .and_then(|()| function.call(&mut self.store, ()));
         self.store.data_mut().calls = None;
         let left = gas_of(meter.get(&self.store));
-        let exit = match result {
+        let exit = match result.map_err(|error| exit_of(&error)) {
             Ok(()) => Exit::Returned,
-            Err(error) => exit_of(&error),
+            Err(Exit::Trapped(Trap::TableOutOfBounds)) if !self.accesses_table() => {
+                Exit::Trapped(Trap::IndirectCallOutOfBounds)
+            }
+            Err(exit) => exit,
         };
         (exit, left)
     }
@@ -385,6 +400,10 @@ fn gas_exhausted(caller: Caller<'_, Data>, charge: u64) -> Result<(), Error> {
 
 fn stack_exhausted(caller: Caller<'_, Data>) -> Result<(), Error> {
     cross(caller, |calls, guest| Err(calls.stack_exhausted(guest)))
+}
+
+fn memory_growing(caller: Caller<'_, Data>, pages: u32) -> Result<(), Error> {
+    cross(caller, |calls, guest| calls.memory_growing(pages, guest))
 }
 
 /// A host function as wasmi imports it.

@@ -74,11 +74,10 @@ impl LinearMemory for NativeMemory {
         match before.0.checked_add(delta.0) {
             Some(after) if delta.0 == 0 || allowed(after) => {
                 let to = bytes_of(after);
-                if self.length() < to {
-                    if !self.slot.borrow_mut().open(to) {
-                        return Err(MemoryError::Region("the kernel opens no more of it".into()));
-                    }
-                    self.growth.note();
+                if self.length() < to && !self.slot.borrow_mut().open(to) {
+                    // What the guest is told does not count.
+                    super::signal::note_gave_up(GaveUp::AddressSpace);
+                    return Err(MemoryError::Region("the kernel opens no more of it".into()));
                 }
                 // SAFETY: the definition lives as long as the instance; its guest waits for this grow.
                 unsafe { self.definition.as_mut().current_length = to };

@@ -152,6 +152,8 @@ pub enum Trap {
     MemoryOutOfBounds,
     /// Table access out of bounds.
     TableOutOfBounds,
+    /// Indirect call out of the table's bounds.
+    IndirectCallOutOfBounds,
     /// Indirect call to null.
     IndirectCallToNull,
     /// Indirect call with another signature.
@@ -262,6 +264,12 @@ pub trait Calls {
 
     /// The stack meter ran out.
     fn stack_exhausted(&mut self, guest: Guest<'_>) -> Unwind;
+
+    /// The memory is about to grow by so many pages; only asked where the host prices memory.
+    ///
+    /// # Errors
+    /// [`Unwind`] ends the guest, whose memory has not grown.
+    fn memory_growing(&mut self, pages: u32, guest: Guest<'_>) -> Result<(), Unwind>;
 }
 
 /// One instance of a module, with its own memory, globals and tables.
@@ -273,7 +281,7 @@ pub trait Instance {
     /// Pages of its memory.
     fn pages(&self) -> u32;
 
-    /// How its memory may grow, besides the module's own maximum, and how often it did.
+    /// How its memory may grow, besides the module's own maximum.
     fn growth(&self) -> Arc<Growth>;
 
     /// Makes it like new; false if it cannot be. `keep_warm`: the memory that it uses may stay resident.
@@ -283,17 +291,16 @@ pub trait Instance {
     fn idle_bytes(&self) -> usize;
 }
 
-/// How a memory may grow, and how often it did: what the engine asks while the guest runs, and the host before and
-/// after. All of it stays on one thread; wasmer wants it to be `Sync`.
+/// How a memory may grow: the host says, the engine asks while the guest runs. All of it stays on one thread; wasmer wants it
+/// to be `Sync`.
 #[derive(Debug)]
 pub struct Growth {
     limit_pages: AtomicU32,
-    times: AtomicU32,
 }
 
 impl Growth {
     fn unlimited() -> Arc<Self> {
-        Arc::new(Self { limit_pages: AtomicU32::new(u32::MAX), times: AtomicU32::new(0) })
+        Arc::new(Self { limit_pages: AtomicU32::new(u32::MAX) })
     }
 
     /// Sets how many pages the memory may have.
@@ -301,22 +308,13 @@ impl Growth {
         self.limit_pages.store(pages, Ordering::Relaxed);
     }
 
-    /// How many times it grew since this was asked last.
-    pub fn take_times(&self) -> u32 {
-        self.times.swap(0, Ordering::Relaxed)
-    }
-
-    fn allows(&self, pages: u64) -> bool {
+    /// Whether the memory may have so many pages.
+    pub fn allows(&self, pages: u64) -> bool {
         pages <= u64::from(self.limit_pages.load(Ordering::Relaxed))
-    }
-
-    fn note(&self) {
-        self.times.store(self.times.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
     fn reset(&self) {
         self.limit(u32::MAX);
-        self.take_times();
     }
 }
 

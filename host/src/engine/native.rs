@@ -203,10 +203,14 @@ fn link(code: &LoadedCode, facts: &ModuleFacts) -> Result<Vec<Import>, HostFault
     let internal = [
         (vec![Type::I64], gas_exhausted as *const (), no_call as Call),
         (vec![], stack_exhausted as *const (), no_call as Call),
+        (vec![Type::I32], memory_growing as *const (), no_call as Call),
     ];
-    let internal =
-        internal.map(|(params, body, call)| (None, FunctionType::new(params, []), body, call));
-    let mut wanted = Vec::from(internal);
+    let internal = internal
+        .into_iter()
+        .map(|(params, body, call)| (None, FunctionType::new(params, []), body, call));
+    // The last of them is imported by modules whose growth is priced.
+    let own = info.num_imported_functions.saturating_sub(facts.imports.len());
+    let mut wanted: Vec<_> = internal.take(own.max(2)).collect();
     for id in &facts.imports {
         let row = id.row();
         let value = |width: &Width| match width {
@@ -306,6 +310,11 @@ unsafe extern "C-unwind" fn stack_exhausted(link: NonNull<Link>) {
     unsafe { cross(link, |calls, guest| Err(calls.stack_exhausted(guest))) }
 }
 
+unsafe extern "C-unwind" fn memory_growing(link: NonNull<Link>, pages: u32) {
+    // SAFETY: as above.
+    unsafe { cross(link, |calls, guest| calls.memory_growing(pages, guest)) }
+}
+
 impl Find for Link {
     unsafe fn dropped<'a>(context: *mut VMContext) -> &'a Dropped {
         // SAFETY: the first import of every instance is the meters', and was given the link; the context begins with the
@@ -377,6 +386,8 @@ struct NativeInstance {
     link: Box<Link>,
     _imports: Box<[HostImport]>,
     template: Template,
+    /// Says whether a table is accessed.
+    table_access: NonNull<u32>,
     /// By name, with the start function under `None`.
     methods: Vec<(MethodName, VMCallerCheckedAnyfunc)>,
     facts: Arc<ModuleFacts>,
@@ -442,7 +453,8 @@ impl NativeInstance {
             };
         }
         let memory = maker.into_parts().ok_or_else(|| fault("a module without memory".into()))?;
-        link.parts = Some((memory, template::gas_of(&vm)));
+        link.parts = Some((memory, template::gas_of(&vm).as_ptr()));
+        let table_access = template::table_access_of(&vm);
         libcalls::check_all(&vm);
         if facts.drops_segments {
             // SAFETY: the first import of the instance is the meters', whose environment is the link.
@@ -455,6 +467,7 @@ impl NativeInstance {
             link,
             _imports: imports,
             template,
+            table_access,
             methods: Vec::new(),
             facts,
             code: module.code.clone(),
@@ -523,11 +536,16 @@ impl Instance for NativeInstance {
         self.link.calls = None;
         // SAFETY: the gas global lives in the instance, which is not running any more.
         let left = unsafe { *meter };
+        // SAFETY: as above.
+        let accesses_table = unsafe { *self.table_access.as_ptr() } != 0;
         let exit = match result {
             Left::GaveUp(reason) => Exit::GaveUp(reason),
             Left::Ended(Ok(())) => Exit::Returned,
             Left::Ended(Err(wasmer_vm::Trap::User(_))) => Exit::Unwound,
             Left::Ended(Err(trap)) => match RuntimeError::from(trap).to_trap() {
+                Some(TrapCode::TableAccessOutOfBounds) if !accesses_table => {
+                    Exit::Trapped(Trap::IndirectCallOutOfBounds)
+                }
                 Some(code) => trap_of(code).map_or_else(Exit::GaveUp, Exit::Trapped),
                 None => Exit::Unwound,
             },

@@ -224,6 +224,15 @@ pub(super) fn is_asked_to_give_up() -> bool {
     true
 }
 
+/// Notes that the guest on top gives up: whatever it does until it ends does not count. For libcalls, which cannot end it.
+pub(super) fn note_gave_up(reason: GaveUp) {
+    let guest = GUEST.get();
+    if !guest.is_null() {
+        // SAFETY: the record lives while the guest runs.
+        unsafe { (*guest).gave_up.set(Some(reason)) };
+    }
+}
+
 /// Runs `f`, which enters or resumes guests, so that wasmer's thread-local trap state is afterwards what it
 /// was before. Only the outermost entry of a thread pays for it.
 pub(crate) fn outermost<T>(f: impl FnOnce() -> T) -> T {

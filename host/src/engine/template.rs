@@ -111,13 +111,23 @@ impl Template {
 }
 
 /// Where the gas meter of an instance lives. Valid as long as the instance.
-pub(super) fn gas_of(vm: &VMInstance) -> *mut u64 {
+pub(super) fn gas_of(vm: &VMInstance) -> NonNull<u64> {
+    meter_global(vm, 0)
+}
+
+/// Where an instance says that it accesses a table. Valid as long as the instance.
+pub(super) fn table_access_of(vm: &VMInstance) -> NonNull<u32> {
+    meter_global(vm, 3)
+}
+
+/// Where the meters' global of this number lives.
+fn meter_global<T>(vm: &VMInstance, number: usize) -> NonNull<T> {
     let offsets = vm.vmoffsets();
-    let index = offsets.num_local_globals() as usize - export::METER_GLOBALS;
+    let index = offsets.num_local_globals() as usize - export::METER_GLOBALS + number;
     let offset = offsets.vmctx_globals_begin() as usize
         + index * usize::from(offsets.size_of_vmglobal_local());
-    // SAFETY: the meter adds its globals behind the module's own.
-    unsafe { vm.vmctx_ptr().cast::<u8>().add(offset).cast() }
+    // SAFETY: the meter adds its globals behind the module's own, and a context is not at address 0.
+    unsafe { NonNull::new_unchecked(vm.vmctx_ptr().cast::<u8>().add(offset).cast()) }
 }
 
 /// The segments that the guest of an instance has dropped.

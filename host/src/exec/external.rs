@@ -4,6 +4,7 @@
 use super::root::Root;
 use crate::HostFault;
 use crate::action::{Action, Code, NamespaceScope, PendingReceipt, Permission};
+use crate::runtime;
 use cotenant_submodules::calls::{FrameId, LedgerChange};
 use cotenant_submodules::{DeployMode, Namespace, Replace, SyncExecutionError, Visibility};
 use near_account_id::AccountId;
@@ -17,6 +18,7 @@ use near_vm_runner::logic::types::{
     ActionIndex, GlobalContractDeployMode, GlobalContractIdentifier, ReceiptIndex,
 };
 use near_vm_runner::logic::{External, HostError, StorageAccessTracker, VMLogicError, ValuePtr};
+use std::cell::Cell;
 use std::rc::Rc;
 
 type Result<T> = std::result::Result<T, VMLogicError>;
@@ -27,6 +29,8 @@ pub(super) struct FrameExternal {
     frame: FrameId,
     /// Receiver by receipt index: NEAR asks for it by reference.
     receivers: Vec<AccountId>,
+    /// Gas that the receipts made here have reserved: that of each action when it is appended.
+    reserved: Rc<Cell<u64>>,
 }
 
 struct Value(Vec<u8>);
@@ -42,8 +46,12 @@ impl ValuePtr for Value {
 }
 
 impl FrameExternal {
-    pub(super) fn new(root: Rc<Root>, frame: FrameId) -> Self {
-        Self { root, frame, receivers: Vec::new() }
+    pub(super) fn new(root: Rc<Root>, frame: FrameId, reserved: Rc<Cell<u64>>) -> Self {
+        Self { root, frame, receivers: Vec::new(), reserved }
+    }
+
+    fn reserve(&self, gas: u64) {
+        self.reserved.set(self.reserved.get().saturating_add(gas));
     }
 
     fn fault(&self, fault: HostFault) -> VMLogicError {
@@ -111,6 +119,7 @@ impl FrameExternal {
     }
 
     fn create(&mut self, after: Vec<ReceiptIndex>, receiver: AccountId) -> ReceiptIndex {
+        self.reserve(runtime::reserved_by_receipt(&self.root.schedule));
         let index = self.push(PendingReceipt::new(receiver.clone(), after));
         // Receipts of callees have taken indices of their own.
         self.receivers.resize(index as usize, receiver.clone());
@@ -120,6 +129,8 @@ impl FrameExternal {
 
     fn append(&mut self, receipt: ReceiptIndex, action: Action) {
         self.spend(&action);
+        let receiver = self.get_receipt_receiver(receipt);
+        self.reserve(runtime::reserved_by_action(&self.root.schedule, &action, receiver));
         if let Some(receipt) =
             self.root.tree.borrow_mut().receipts_mut(self.frame).get_mut(receipt as usize)
         {
@@ -177,7 +188,15 @@ impl External for FrameExternal {
     }
 
     fn storage_has_key(&mut self, _: &mut dyn StorageAccessTracker, key: &[u8]) -> Result<bool> {
-        Ok(self.read(key)?.is_some())
+        let tree = self.root.tree.borrow();
+        if let Some(pending) = tree.pending(self.frame, key) {
+            return Ok(pending.is_some());
+        }
+        let account = &self.root.context.account;
+        self.root
+            .state
+            .has_value(account, tree.namespace(self.frame), key)
+            .map_err(|fault| self.fault(fault))
     }
 
     fn generate_data_id(&mut self) -> CryptoHash {
@@ -286,14 +305,14 @@ impl External for FrameExternal {
 
     fn append_action_deploy_contract(&mut self, receipt_index: ReceiptIndex, code: Vec<u8>) {
         // Our own deploy functions call NEAR's and leave what they want in a tag.
-        let action = self.root.tagged.take().map_or_else(
-            || Action::DeployModule {
+        let action = match self.root.tagged.take() {
+            Some(tag) => tag(code),
+            None => Action::DeployModule {
                 namespace: Namespace::DEFAULT,
                 mode: DeployMode { visibility: Visibility::Public, replace: Replace::Any },
-                code: Code::Bytes(code.clone()),
+                code: Code::Bytes(code),
             },
-            |tag| tag(code.clone()),
-        );
+        };
         self.append(receipt_index, action);
     }
 

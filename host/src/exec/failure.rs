@@ -11,6 +11,8 @@ use near_vm_runner::logic::errors::{FunctionCallError, HostError, MethodResolveE
 pub enum Failure {
     /// As NEAR's runner would say it.
     Near(FunctionCallError),
+    /// The guest trapped.
+    Trapped(Trap),
     /// A rule of sync calls, by the name of its host error.
     Rule(&'static str, String),
     /// Its caller closed it, or ended before it.
@@ -52,15 +54,18 @@ impl From<LedgerError> for Failure {
 
 impl From<Trap> for Failure {
     fn from(trap: Trap) -> Self {
-        Failure::Near(FunctionCallError::WasmTrap(near_trap(trap)))
+        Failure::Trapped(trap)
     }
 }
 
-/// NEAR's name for a trap (near-vm-runner's `trap_classification.rs`).
+/// NEAR's name for a trap in an outcome (near-vm-runner's `trap_classification.rs`), which is one for all that is out of
+/// bounds.
 fn near_trap(trap: Trap) -> WasmTrap {
     match trap {
         Trap::Unreachable => WasmTrap::Unreachable,
-        Trap::MemoryOutOfBounds | Trap::TableOutOfBounds => WasmTrap::MemoryOutOfBounds,
+        Trap::MemoryOutOfBounds | Trap::TableOutOfBounds | Trap::IndirectCallOutOfBounds => {
+            WasmTrap::MemoryOutOfBounds
+        }
         Trap::IndirectCallToNull => WasmTrap::IndirectCallToNull,
         Trap::BadSignature => WasmTrap::IncorrectCallIndirectSignature,
         Trap::DivisionByZero | Trap::IntegerOverflow | Trap::BadConversion => {
@@ -69,18 +74,16 @@ fn near_trap(trap: Trap) -> WasmTrap {
     }
 }
 
-/// The number of a trap in `SyncExecutionError`: near-vm-runner's order.
-fn trap_number(trap: &WasmTrap) -> u8 {
+/// The number of a trap in `SyncExecutionError`: the order of near-vm-runner's `WasmTrap`, with a number of its own for indirect
+/// calls out of bounds, as its order has one.
+fn trap_number(trap: Trap) -> u8 {
     match trap {
-        WasmTrap::Unreachable => 0,
-        WasmTrap::IncorrectCallIndirectSignature => 1,
-        WasmTrap::MemoryOutOfBounds => 2,
-        WasmTrap::CallIndirectOOB => 3,
-        WasmTrap::IllegalArithmetic => 4,
-        WasmTrap::MisalignedAtomicAccess => 5,
-        WasmTrap::IndirectCallToNull => 6,
-        WasmTrap::StackOverflow => 7,
-        WasmTrap::GenericTrap => 8,
+        Trap::Unreachable => 0,
+        Trap::BadSignature => 1,
+        Trap::MemoryOutOfBounds | Trap::TableOutOfBounds => 2,
+        Trap::IndirectCallOutOfBounds => 3,
+        Trap::DivisionByZero | Trap::IntegerOverflow | Trap::BadConversion => 4,
+        Trap::IndirectCallToNull => 6,
     }
 }
 
@@ -102,9 +105,7 @@ impl Failure {
                 }
                 other => SyncExecutionError::HostError(variant(other)),
             },
-            Failure::Near(FunctionCallError::WasmTrap(trap)) => {
-                SyncExecutionError::WasmTrap(trap_number(trap))
-            }
+            Failure::Trapped(trap) => SyncExecutionError::WasmTrap(trap_number(*trap)),
             Failure::Near(FunctionCallError::MethodResolveError(_)) => {
                 SyncExecutionError::MethodNotFound
             }
@@ -121,8 +122,9 @@ impl Failure {
             Failure::Near(FunctionCallError::HostError(error)) => {
                 (format!("HostError.{}", variant(error)), error.to_string())
             }
-            Failure::Near(FunctionCallError::WasmTrap(trap)) => {
-                (format!("WasmTrap.{}", variant(trap)), trap.to_string())
+            Failure::Trapped(trap) => {
+                let trap = near_trap(*trap);
+                (format!("WasmTrap.{}", variant(&trap)), trap.to_string())
             }
             Failure::Near(FunctionCallError::MethodResolveError(error)) => {
                 (format!("MethodResolveError.{}", variant(error)), error.to_string())

@@ -5,21 +5,21 @@
 //! (`docs/spec/gas.md`, "The meter and the counter").
 
 use super::failure::Failure;
+use super::holdings::{range, range_mut};
 use super::near::{self, NearError};
-use super::root::{Mailbox, Root, pages_within};
+use super::registers::{RegisterLengths, Registers};
+use super::root::{Mailbox, Root};
+use super::split::Split;
 use crate::deploy::Code;
 use crate::engine::{Calls, Exit, Growth, Guest, PAGE_BYTES, Unwind};
 use crate::fiber::{Signal, Suspender};
-use cotenant_submodules::calls::{
-    FrameId, GasReport, GasSplit, HostUse, LedgerChange, LedgerError,
-};
+use cotenant_submodules::calls::{FrameId, GasReport, GasSplit, LedgerChange, LedgerError};
 use cotenant_submodules::table::{Group, HostFunctionId, InView, Provider};
 use cotenant_submodules::{SyncExecutionError, Visibility};
-use near_parameters::vm::LimitConfig;
 use near_vm_runner::logic::errors::{FunctionCallError, MethodResolveError};
 use near_vm_runner::logic::types::ReturnData;
 use near_vm_runner::logic::{HostCtx, HostError, host};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -27,6 +27,8 @@ use std::sync::Arc;
 pub(super) struct FrameInput<'y> {
     pub(super) input: Vec<u8>,
     pub(super) gas: u64,
+    /// Gas that the receipts which the frame makes have reserved so far.
+    pub(super) reserved: Rc<Cell<u64>>,
     /// How to yield; `None` for a root call.
     pub(super) suspender: Option<(&'y Suspender, Rc<RefCell<Mailbox>>)>,
 }
@@ -45,122 +47,17 @@ impl Ending {
     }
 }
 
-/// Where the gas of a frame went, kept here while it runs: a frame has few host functions and calls them often.
-#[derive(Default)]
-struct Split {
-    loading: u64,
-    wasm: u64,
-    memory: u64,
-    host: Vec<(HostFunctionId, HostUse)>,
-    /// What was noted last.
-    last: Last,
-    /// Burnt for callees since the frame began.
-    callees: u64,
-}
-
-#[derive(Clone, Copy, Default)]
-enum Last {
-    #[default]
-    Loading,
-    Wasm,
-    Memory,
-    /// The position of a host function.
-    Host(usize),
-}
-
-impl Split {
-    fn note(&mut self, id: HostFunctionId, gas: u64) {
-        let at = self.host.iter().position(|(known, _)| *known == id).unwrap_or_else(|| {
-            self.host.push((id, HostUse::default()));
-            self.host.len() - 1
-        });
-        if gas > 0 {
-            self.last = Last::Host(at);
-        }
-        let entry = &mut self.host[at].1;
-        entry.calls += 1;
-        entry.gas += gas;
-    }
-
-    fn note_wasm(&mut self, gas: u64) {
-        self.last = Last::Wasm;
-        self.wasm += gas;
-    }
-
-    fn note_memory(&mut self, gas: u64) {
-        if gas > 0 {
-            self.last = Last::Memory;
-        }
-        self.memory += gas;
-    }
-
-    /// The split of a frame that burnt this much, callees included. A charge that exceeds the gas burns what there
-    /// is, so where the gas ended less was burnt than noted, or more: what was reserved for promises is burnt with it.
-    fn settled(mut self, burnt: u64) -> GasSplit {
-        let own = burnt.saturating_sub(self.callees);
-        let host: u64 = self.host.iter().map(|(_, usage)| usage.gas).sum();
-        let noted = self.loading + self.wasm + self.memory + host;
-        let last = match self.last {
-            Last::Loading => &mut self.loading,
-            Last::Wasm => &mut self.wasm,
-            Last::Memory => &mut self.memory,
-            Last::Host(at) => &mut self.host[at].1.gas,
-        };
-        *last = last.saturating_add(own).saturating_sub(noted);
-        let named = self.host.into_iter().map(|(id, usage)| (id.row().name, usage));
-        let (loading, wasm, memory) = (self.loading, self.wasm, self.memory);
-        GasSplit { loading, wasm, memory, host: named.collect() }
-    }
-}
-
-/// The registers of a private frame, of which most have one or two.
-#[derive(Default)]
-struct Registers {
-    values: Vec<(u64, Vec<u8>)>,
-    /// What they take up by NEAR's count: eight bytes each and their own.
-    usage: u64,
-}
-
-impl Registers {
-    fn get(&self, register: u64) -> Option<&[u8]> {
-        let known = self.values.iter().find(|(known, _)| *known == register);
-        known.map(|(_, bytes)| bytes.as_slice())
-    }
-
-    fn set(&mut self, register: u64, bytes: Vec<u8>, limits: &LimitConfig) -> Result<(), Failure> {
-        let length = bytes.len() as u64;
-        let at = self.values.iter().position(|(known, _)| *known == register);
-        let before = at.map_or(0, |at| self.values[at].1.len() as u64 + 8);
-        let usage = self.usage - before + length + 8;
-        if length > limits.max_register_size
-            || (at.is_none() && self.values.len() as u64 >= limits.max_number_registers)
-            || usage > limits.registers_memory_limit
-        {
-            return Err(HostError::MemoryAccessViolation.into());
-        }
-        self.usage = usage;
-        match at {
-            Some(at) => self.values[at].1 = bytes,
-            None => self.values.push((register, bytes)),
-        }
-        Ok(())
-    }
-
-    fn remove(&mut self, register: u64) {
-        if let Some(at) = self.values.iter().position(|(known, _)| *known == register) {
-            let (_, bytes) = self.values.swap_remove(at);
-            self.usage -= bytes.len() as u64 + 8;
-        }
-    }
-}
-
 /// A running frame.
 pub(super) struct Frame<'y, 'c> {
     pub(super) root: Rc<Root>,
     pub(super) id: FrameId,
     pub(super) ctx: HostCtx<'c>,
     pub(super) visibility: Visibility,
-    input: Vec<u8>,
+    pub(super) input: Vec<u8>,
+    /// Bytes of the input, wherever they are.
+    pub(super) input_bytes: u64,
+    /// Gas reserved by receipts that the frame has made itself.
+    made_reserved: Rc<Cell<u64>>,
     prepaid: u64,
     /// Burnt on the counter without being work: reservations taken over, limits lowered.
     phantom: u64,
@@ -168,20 +65,26 @@ pub(super) struct Frame<'y, 'c> {
     taken_over: u64,
     suspender: Option<(&'y Suspender, Rc<RefCell<Mailbox>>)>,
     /// Registers of a private frame.
-    registers: Registers,
-    returned: Option<Vec<u8>>,
+    pub(super) registers: Registers,
+    /// Length of the registers that NEAR's functions have written.
+    pub(super) near_registers: RegisterLengths,
+    /// Bytes of linear memory as the host function that runs found them.
+    pub(super) memory_bytes: u64,
+    pub(super) returned: Option<Vec<u8>>,
     /// Bytes of the last switch that did not fit where they should go.
     pub(super) pending: Option<Vec<u8>>,
     /// What the guest's meter was set to.
     meter_set: u64,
     /// What the counter has as used, where nothing but burns of ours came since it was read.
-    used: Option<u64>,
+    pub(super) used: Option<u64>,
     split: Split,
-    growth: Option<Arc<Growth>>,
-    /// Pages of a private frame's memory that are paid for.
-    pages_paid: u64,
+    pub(super) growth: Option<Arc<Growth>>,
+    /// Pages that the memory may grow to by what its module says.
+    max_pages: u64,
+    /// What the first growth costs besides its pages; 0 once it is paid.
+    first_growth_gas: u64,
     /// Whether a growth has been paid for.
-    growth_paid: bool,
+    has_grown: bool,
     /// Logs of its own that the ledger allowed.
     logs_seen: usize,
     /// Burnt for callees since the host function began.
@@ -204,20 +107,26 @@ impl<'y, 'c> Frame<'y, 'c> {
             id,
             ctx,
             visibility,
-            input: input.input,
+            input_bytes: input.input.len() as u64,
+            // NEAR's functions have a public frame's input in their context.
+            input: if visibility == Visibility::Private { input.input } else { Vec::new() },
+            made_reserved: input.reserved,
             prepaid: input.gas,
             phantom: 0,
             taken_over: 0,
             suspender: input.suspender,
             registers: Registers::default(),
+            near_registers: RegisterLengths::default(),
+            memory_bytes: 0,
             returned: None,
             pending: None,
             meter_set: 0,
             used: None,
             split: Split::default(),
             growth: None,
-            pages_paid: 0,
-            growth_paid: false,
+            max_pages: 0,
+            first_growth_gas: 0,
+            has_grown: false,
             logs_seen: 0,
             settled: 0,
             failure: None,
@@ -258,7 +167,8 @@ impl<'y, 'c> Frame<'y, 'c> {
             .map_err(|error| self.root.stop(error, self.id))?
             .map_err(Failure::from)?;
         self.growth = Some(instance.growth());
-        self.pages_paid = u64::from(code.initial_pages);
+        self.max_pages = u64::from(code.max_pages);
+        self.first_growth_gas = self.root.schedule.sync.making(&code.parts);
         self.limit_pages();
         if code.has_start {
             let gas = self.meter();
@@ -267,11 +177,7 @@ impl<'y, 'c> Frame<'y, 'c> {
         }
         let gas = self.meter();
         let exit = instance.run(Some(method), gas, self);
-        let result = self.left_guest(exit);
-        let pages = u64::from(instance.pages());
-        self.root.tree.borrow_mut().set_memory_bytes(self.id, pages * PAGE_BYTES);
-        let grown = self.pay_growth(pages);
-        result.and(grown)?;
+        self.left_guest(exit)?;
         Ok(match self.returned.take() {
             Some(bytes) => ReturnData::Value(bytes),
             None => ReturnData::None,
@@ -383,25 +289,25 @@ impl<'y, 'c> Frame<'y, 'c> {
         }
     }
 
-    /// Pays for the pages that a private frame's memory has grown by, and for each time it grew. NEAR prices those of
-    /// public ones: as an instruction.
-    fn pay_growth(&mut self, pages: u64) -> Result<(), Failure> {
-        let new = pages.saturating_sub(self.pages_paid);
-        if new == 0 || self.visibility == Visibility::Public {
+    /// Pays for pages that a private frame's memory of `now` pages is about to grow by. A growth that answers -1 is free. NEAR
+    /// prices that of public frames: as an instruction.
+    fn pay_growth(&mut self, new: u64, now: u64) -> Result<(), Failure> {
+        let pages = now + new;
+        let allowed = self.growth.as_ref().is_some_and(|growth| growth.allows(pages));
+        if new == 0 || pages > self.max_pages || !allowed {
             return Ok(());
         }
         // The first growth costs the instance its place in the pool.
-        let grown = if self.growth_paid { new } else { pages };
-        self.pages_paid = pages;
-        self.growth_paid = true;
-        let before = self.used();
-        let times = self.growth.as_ref().map_or(0, |growth| growth.take_times());
+        let priced = if self.has_grown { new } else { pages };
+        self.has_grown = true;
         let costs = self.root.schedule.sync;
-        let times_gas = costs.memory_growth.saturating_mul(u64::from(times));
-        let paid = self.burn(costs.grown_page.saturating_mul(grown).saturating_add(times_gas));
+        let gas = costs.grown_page.saturating_mul(priced).saturating_add(costs.memory_growth);
+        let gas = gas.saturating_add(std::mem::take(&mut self.first_growth_gas));
+        let before = self.used();
+        let paid = self.burn(gas);
         let gas = self.used().saturating_sub(before);
         self.split.note_memory(gas);
-        paid
+        paid.and_then(|()| self.check_held())
     }
 
     /// Burns what a callee burnt, and takes over what it reserved.
@@ -429,15 +335,9 @@ impl<'y, 'c> Frame<'y, 'c> {
         Ok(())
     }
 
-    /// Gas reserved by the frame's own promises, from the receipts it created.
+    /// Gas reserved by promises: the frame's own, and those of callees that succeeded.
     fn reserved(&self) -> u64 {
-        let tree = self.root.tree.borrow();
-        let own = tree.effects(self.id).receipts.iter().fold(0_u64, |sum, receipt| {
-            let reserved =
-                crate::runtime::reserved(&self.root.schedule, &receipt.actions, &receipt.receiver);
-            sum.saturating_add(if receipt.resumes().is_some() { 0 } else { reserved })
-        });
-        own.max(self.taken_over)
+        self.made_reserved.get().saturating_add(self.taken_over)
     }
 
     pub(super) fn near_failure(&self, error: NearError) -> Failure {
@@ -445,65 +345,6 @@ impl<'y, 'c> Frame<'y, 'c> {
             NearError::Guest(failure) => failure,
             NearError::Host(message) => self.root.fail(crate::HostFault::Engine(message)),
         }
-    }
-
-    // ---- memory ----
-
-    /// Tells the engine how far the memory may grow now.
-    fn limit_pages(&self) {
-        if let Some(growth) = &self.growth {
-            let allowed = self.root.tree.borrow().memory_bytes_allowed(self.id);
-            growth.limit(pages_within(allowed));
-        }
-    }
-
-    /// Bytes of memory, or of a register when the length is `u64::MAX`.
-    pub(super) fn bytes(
-        &mut self,
-        memory: &[u8],
-        length: u64,
-        pointer: u64,
-    ) -> Result<Vec<u8>, Failure> {
-        if length != u64::MAX {
-            return Ok(range(memory, length, pointer)?.to_vec());
-        }
-        if let Some(bytes) = self.registers.get(pointer) {
-            return Ok(bytes.to_vec());
-        }
-        let Some(length) = self.ctx.register_len_free(pointer) else {
-            return Err(HostError::InvalidRegisterId { register_id: pointer }.into());
-        };
-        let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
-        self.burn(self.root.rules.base)?;
-        self.used = None;
-        host::read_register(&mut self.ctx, &mut bytes, pointer, 0)
-            .map_err(|error| self.near_failure(error.into()))?;
-        Ok(bytes)
-    }
-
-    /// Length of what [`Frame::bytes`] would give, without reading it.
-    pub(super) fn length(&self, length: u64, pointer: u64) -> u64 {
-        if length != u64::MAX {
-            return length;
-        }
-        let own = self.registers.get(pointer).map(|bytes| bytes.len() as u64);
-        own.or_else(|| self.ctx.register_len_free(pointer)).unwrap_or(0)
-    }
-
-    /// Delivers bytes into a register: a private frame's are ours, a public one's are NEAR's, at NEAR's price.
-    pub(super) fn set_register(
-        &mut self,
-        register: u64,
-        mut bytes: Vec<u8>,
-    ) -> Result<(), Failure> {
-        if self.visibility == Visibility::Public {
-            self.burn(self.root.rules.base)?;
-            let length = bytes.len() as u64;
-            self.used = None;
-            return host::write_register(&mut self.ctx, &mut bytes, register, length, 0)
-                .map_err(|error| self.near_failure(error.into()));
-        }
-        self.registers.set(register, bytes, &self.root.schedule.vm.limit_config)
     }
 
     // ---- yields ----
@@ -519,7 +360,7 @@ impl<'y, 'c> Frame<'y, 'c> {
         {
             let mut mailbox = mailbox.borrow_mut();
             mailbox.outbox = bytes;
-            mailbox.memory_bytes = memory.len() as u64;
+            mailbox.memory_bytes = memory.len() as u64 + self.held_bytes();
             // What the counter has as used is burnt work, phantoms and own reservations.
             let own_reserved = reserved - self.taken_over;
             mailbox.report = GasReport {
@@ -549,7 +390,8 @@ impl<'y, 'c> Frame<'y, 'c> {
         left: u64,
     ) -> Result<u64, Failure> {
         self.burn_meter(left)?;
-        self.pay_growth(memory.len() as u64 / PAGE_BYTES)?;
+        self.memory_bytes = memory.len() as u64;
+        let held = self.held_bytes();
         let row = id.row();
         // The split speaks of burnt gas: what a promise reserves is not.
         let reserves = self.visibility == Visibility::Public && row.name.starts_with("promise_");
@@ -560,8 +402,8 @@ impl<'y, 'c> Frame<'y, 'c> {
         let after = self.used().saturating_sub(reserved(self));
         let gas = after.saturating_sub(before).saturating_sub(self.settled);
         self.split.note(id, gas);
-        if row.group == Group::Nested {
-            // Callees came or went, and with them what the memory may grow to.
+        if row.group == Group::Nested || self.held_bytes() != held {
+            // What is held came or went, and with it what the memory may grow to.
             self.limit_pages();
         }
         // Taken in any case: what is left here would end a frame that did nothing wrong.
@@ -675,11 +517,12 @@ impl<'y, 'c> Frame<'y, 'c> {
             let change = LedgerChange { storage, ..LedgerChange::default() };
             self.root.tree.borrow_mut().charge_ledger(self.id, change)?;
         }
-        if self.visibility == Visibility::Private
-            && let Some(output) = row.output
-        {
-            // The register is NEAR's from here on.
-            self.registers.remove(args[output]);
+        if let Some(output) = row.output {
+            if self.visibility == Visibility::Private {
+                // The register is NEAR's from here on.
+                self.registers.remove(args[output]);
+            }
+            self.note_near_register(args[output])?;
         }
         self.answer_from_ledger(id, args, memory, value)
     }
@@ -747,51 +590,6 @@ impl<'y, 'c> Frame<'y, 'c> {
     pub(super) fn logs(&self) -> usize {
         self.ctx.result_state().logs().len()
     }
-
-    /// The functions every private frame has, over registers of ours.
-    fn private_core(
-        &mut self,
-        id: HostFunctionId,
-        args: &[u64],
-        memory: &mut [u8],
-    ) -> Result<u64, Failure> {
-        let costs = self.root.schedule.sync;
-        let price =
-            |length: u64| costs.register.saturating_add(costs.register_byte.saturating_mul(length));
-        match id {
-            HostFunctionId::Input => {
-                self.burn(price(self.input.len() as u64))?;
-                self.set_register(args[0], self.input.clone())?;
-                Ok(0)
-            }
-            HostFunctionId::RegisterLen => {
-                self.burn(costs.register)?;
-                let own = self.registers.get(args[0]).map(|bytes| bytes.len() as u64);
-                Ok(own.or_else(|| self.ctx.register_len_free(args[0])).unwrap_or(u64::MAX))
-            }
-            HostFunctionId::ReadRegister => {
-                let Some(length) = self.registers.get(args[0]).map(<[u8]>::len) else {
-                    return self.near(id, args, memory);
-                };
-                self.burn(price(length as u64))?;
-                if let Some(bytes) = self.registers.get(args[0]) {
-                    range_mut(memory, length as u64, args[1])?.copy_from_slice(bytes);
-                }
-                Ok(0)
-            }
-            HostFunctionId::ValueReturn => {
-                let length = self.length(args[0], args[1]);
-                self.burn(price(length))?;
-                let limit = self.root.schedule.vm.limit_config.max_length_returned_data;
-                if length > limit {
-                    return Err(HostError::ReturnedValueLengthExceeded { length, limit }.into());
-                }
-                self.returned = Some(self.bytes(memory, args[0], args[1])?);
-                Ok(0)
-            }
-            _ => self.near(id, args, memory),
-        }
-    }
 }
 
 impl Calls for Frame<'_, '_> {
@@ -836,31 +634,24 @@ impl Calls for Frame<'_, '_> {
         }
     }
 
+    fn memory_growing(&mut self, pages: u32, guest: Guest<'_>) -> Result<(), Unwind> {
+        let now = guest.memory.len() as u64 / PAGE_BYTES;
+        let paid = self.burn_meter(*guest.gas).and_then(|()| self.pay_growth(pages.into(), now));
+        match paid {
+            Ok(()) => {
+                *guest.gas = self.meter();
+                Ok(())
+            }
+            Err(failure) => {
+                self.failure = Some(failure);
+                Err(Unwind)
+            }
+        }
+    }
+
     fn stack_exhausted(&mut self, guest: Guest<'_>) -> Unwind {
         let burnt = self.burn_meter(*guest.gas);
         self.failure = Some(burnt.err().unwrap_or_else(|| HostError::MemoryAccessViolation.into()));
         Unwind
     }
-}
-
-/// A range of memory.
-pub(super) fn range(memory: &[u8], length: u64, pointer: u64) -> Result<&[u8], Failure> {
-    usize::try_from(pointer)
-        .ok()
-        .zip(pointer.checked_add(length).and_then(|end| usize::try_from(end).ok()))
-        .and_then(|(start, end)| memory.get(start..end))
-        .ok_or_else(|| HostError::MemoryAccessViolation.into())
-}
-
-/// A range of memory to write to.
-pub(super) fn range_mut(
-    memory: &mut [u8],
-    length: u64,
-    pointer: u64,
-) -> Result<&mut [u8], Failure> {
-    usize::try_from(pointer)
-        .ok()
-        .zip(pointer.checked_add(length).and_then(|end| usize::try_from(end).ok()))
-        .and_then(|(start, end)| memory.get_mut(start..end))
-        .ok_or_else(|| HostError::MemoryAccessViolation.into())
 }

@@ -94,9 +94,12 @@ pub struct Execution {
 mod external;
 mod failure;
 mod frame;
+mod holdings;
 mod near;
+mod registers;
 mod root;
 mod session;
+mod split;
 mod sync;
 
 pub use root::Rules;
@@ -215,12 +218,14 @@ impl Execution {
                 namespace: context.namespace.clone(),
                 visibility: cotenant_submodules::Visibility::Public,
                 method: context.method.clone(),
+                count: 1,
                 ending: Ending::Failed(failure.to_sync_error()),
                 gas_burnt: 0,
                 gas_used: 0,
                 split: GasSplit::default(),
                 yields: 0,
                 reverted_logs: Vec::new(),
+                texts_dropped: 0,
                 callees: Vec::new(),
             },
             gave_up: None,

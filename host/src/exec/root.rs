@@ -97,8 +97,8 @@ pub(super) struct Root {
     pub(super) overdrawn: RefCell<Option<LedgerError>>,
     pub(super) tagged: RefCell<Option<Tag>>,
     pub(super) data_ids: Cell<u64>,
-    /// Why the root call stops without an outcome, and in which frame it was found.
-    stop: RefCell<Option<(EngineError, FrameId)>>,
+    /// Why the root call stops without an outcome, and in which module it was found.
+    stop: RefCell<Option<(EngineError, Namespace)>>,
 }
 
 /// What passes between a frame and whoever resumes it.
@@ -187,7 +187,8 @@ impl Root {
 
     /// Notes that the root call stops without an outcome, as found in a frame. The first reason counts.
     pub(super) fn stop(&self, reason: impl Into<EngineError>, frame: FrameId) -> Failure {
-        self.stop.borrow_mut().get_or_insert_with(|| (reason.into(), frame));
+        let namespace = || self.tree.borrow().namespace(frame).clone();
+        self.stop.borrow_mut().get_or_insert_with(|| (reason.into(), namespace()));
         Failure::Fault
     }
 
@@ -202,10 +203,9 @@ impl Root {
         self.stop.borrow_mut().take().map_or_else(missing, |(reason, _)| reason)
     }
 
-    /// Notes that the native code of a frame's module gave up for its stack: it is not used again.
-    fn retire(&self, frame: FrameId, reason: GaveUp) {
-        let namespace = self.tree.borrow().namespace(frame).clone();
-        if let Ok(Some(record)) = self.state.module(&self.context.account, &namespace) {
+    /// Notes that the native code of a module gave up for its stack: it is not used again.
+    fn retire(&self, namespace: &Namespace, reason: GaveUp) {
+        if let Ok(Some(record)) = self.state.module(&self.context.account, namespace) {
             self.modules.retire(&record, &reason.to_string());
         }
     }
@@ -317,7 +317,8 @@ impl Root {
             let mut mailbox = mailbox.borrow_mut();
             (std::mem::take(&mut mailbox.inbox), mailbox.allowance)
         };
-        let input = FrameInput { input, gas, suspender: Some((suspender, mailbox)) };
+        let suspender = Some((suspender, mailbox));
+        let input = FrameInput { input, gas, reserved: Rc::default(), suspender };
         self.run_frame(callee, code, method, input)
     }
 
@@ -396,7 +397,7 @@ impl Root {
             self.vm_context(id, &input.input, input.gas)
         };
         let state = ExecutionResultState::new(&context, counter, config);
-        let mut external = FrameExternal::new(self.clone(), id);
+        let mut external = FrameExternal::new(self.clone(), id, input.reserved.clone());
         let ctx = HostCtx::new(&mut external, &context, self.schedule.fees.clone(), state);
         let mut frame = Frame::new(self.clone(), id, ctx, input);
         let result = frame.run(code, method, self.rules.loading);
@@ -416,14 +417,15 @@ impl Root {
         let input = FrameInput {
             input: self.context.input.clone(),
             gas: self.context.gas,
+            reserved: Rc::default(),
             suspender: None,
         };
         let method = self.context.method.clone();
         let ending = outermost(|| self.run_frame(FrameId::ROOT, code, &method, input));
         self.live.borrow_mut().clear();
         let stop = self.stop.borrow_mut().take();
-        if let Some((EngineError::GaveUp(reason @ GaveUp::Stack), frame)) = &stop {
-            self.retire(*frame, *reason);
+        if let Some((EngineError::GaveUp(reason @ GaveUp::Stack), namespace)) = &stop {
+            self.retire(namespace, *reason);
         }
         let Ok(root) = Rc::try_unwrap(self) else {
             return Err(HostFault::Bug("a frame outlived its root call".into()).into());

@@ -149,8 +149,9 @@ impl Live {
     /// `UnknownHandle` after its end; the host failed.
     pub fn resume(&mut self, bytes: Vec<u8>) -> Result<Progress, SessionError> {
         check(&self.gave_up)?;
+        let (length, left) = (bytes.len() as u64, self.left.get());
         let resumption =
-            self.root.tree.borrow_mut().resume(FrameId::ROOT, self.handle, self.left.get())?;
+            self.root.tree.borrow_mut().resume(FrameId::ROOT, self.handle, length, left)?;
         let event = self.root.resume(resumption.callee, bytes, resumption.allowance);
         let event = event.map_err(|stop| self.stopped(stop))?;
         let (settlement, progress) = match event {

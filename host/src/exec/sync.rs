@@ -2,7 +2,8 @@
 //! machine.
 
 use super::failure::Failure;
-use super::frame::{Ending, Frame, range_mut};
+use super::frame::{Ending, Frame};
+use super::holdings::range_mut;
 use super::root::Event;
 use crate::action::{Action, Code};
 use cotenant_submodules::calls::{Callee, OpenRequest};
@@ -14,6 +15,10 @@ use cotenant_submodules::{
 use near_primitives_core::hash::CryptoHash;
 use near_vm_runner::logic::HostError;
 use near_vm_runner::logic::types::ReturnData;
+
+/// A deploy by hash has the length of the code above so many bits of flags.
+const BY_HASH_FLAG_BITS: u32 = 8;
+const BY_HASH_FLAGS: u64 = (1 << BY_HASH_FLAG_BITS) - 1;
 
 /// What `open` answers when it refuses.
 const REFUSED: u64 = u64::MAX;
@@ -38,7 +43,7 @@ impl Frame<'_, '_> {
         memory: &mut [u8],
     ) -> Result<u64, Failure> {
         use HostFunctionId as F;
-        self.root.tree.borrow_mut().set_memory_bytes(self.id, memory.len() as u64);
+        self.root.tree.borrow_mut().set_memory_bytes(self.id, self.all_bytes());
         match (id, args) {
             (F::SyncCallOpen, &[ns_len, ns, method_len, method, gas, depth, grants, register]) => {
                 let request = self.open_request(
@@ -135,17 +140,19 @@ impl Frame<'_, '_> {
                 self.near_deploy(&[promise, length, code], memory)
             }
             (F::PromiseBatchActionDeployModuleByHash, &[promise, ns_len, ns, flags, hash]) => {
+                let (flags, length) = (flags & BY_HASH_FLAGS, flags >> BY_HASH_FLAG_BITS);
                 let (namespace, mode) = self.deploy_target(memory, ns_len, ns, flags)?;
-                let bytes = self.bytes(memory, 32, hash)?;
-                let Ok(hash_bytes) = <[u8; 32]>::try_from(bytes.as_slice()) else {
+                let hash = self.bytes(memory, 32, hash)?;
+                let Ok(hash) = <[u8; 32]>::try_from(hash.as_slice()) else {
                     return Err(HostError::MemoryAccessViolation.into());
                 };
+                let hash = CryptoHash(hash);
                 self.root.tagged.replace(Some(Box::new(move |_| Action::DeployModule {
                     namespace,
                     mode,
-                    code: Code::Hash(CryptoHash(hash_bytes)),
+                    code: Code::Hash { hash, bytes: length },
                 })));
-                self.near_deploy(&[promise, 32, hash], memory)
+                self.near_deploy_of(promise, length)
             }
             (F::PromiseBatchActionRemoveModule, &[promise, ns_len, ns, keep]) => {
                 let keep_storage = match keep {
@@ -214,7 +221,8 @@ impl Frame<'_, '_> {
         // A public module's memory is not priced, as on NEAR.
         let priced = if callee.visibility == Visibility::Private { code.initial_pages } else { 0 };
         let pages = costs.memory_page.saturating_mul(u64::from(priced));
-        self.burn(costs.open.saturating_add(costs.close).saturating_add(pages))?;
+        let instance = costs.opening(&code.parts).saturating_add(pages);
+        self.burn(costs.open.saturating_add(costs.close).saturating_add(instance))?;
         let left = self.left();
         let method = request.method.clone();
         let (frame, handle) = self.root.tree.borrow_mut().open(self.id, request, &callee, left);
@@ -236,7 +244,8 @@ impl Frame<'_, '_> {
     fn switch(&mut self, handle: u64, bytes: Vec<u8>) -> Result<Answer, Failure> {
         self.pending = None;
         let left = self.left();
-        let resumption = self.root.tree.borrow_mut().resume(self.id, handle, left);
+        let length = bytes.len() as u64;
+        let resumption = self.root.tree.borrow_mut().resume(self.id, handle, length, left);
         let resumption = match resumption {
             Ok(resumption) => resumption,
             Err(error) => return Ok(error.into()),
@@ -358,6 +367,7 @@ impl Frame<'_, '_> {
         if length <= capacity {
             range_mut(memory, length, into)?.copy_from_slice(&bytes);
         } else {
+            self.check_room(length)?;
             self.pending = Some(bytes);
         }
         Ok(length)
@@ -387,6 +397,17 @@ impl Frame<'_, '_> {
         };
         let name = self.name(memory, length, name, NAMESPACE_BYTES_MAX)?;
         Ok((namespace_of(&name)?, mode))
+    }
+
+    /// NEAR's deploy function on code of so many bytes, which are nobody's: it has the price of the code.
+    fn near_deploy_of(&mut self, promise: u64, length: u64) -> Result<u64, Failure> {
+        let limit = self.root.schedule.vm.limit_config.max_contract_size;
+        if length > limit {
+            self.root.tagged.take();
+            return Err(HostError::ContractSizeExceeded { size: length, limit }.into());
+        }
+        let mut code = vec![0; usize::try_from(length).unwrap_or(0)];
+        self.near_deploy(&[promise, length, 0], &mut code)
     }
 
     /// NEAR's deploy function, whose append finds what was left in the tag.

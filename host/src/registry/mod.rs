@@ -32,7 +32,7 @@ use crate::engine::{Engine, EngineKind, InterpreterEngine, NativeEngine};
 use crate::view::ModuleRecord;
 use cotenant_gas::Schedule;
 use cotenant_submodules::Visibility;
-use cotenant_submodules::validate::validate;
+use cotenant_submodules::validate::{validate, validate_deployed};
 use modules::{ModuleKey, Modules, Native, Slot, key_of};
 use near_account_id::AccountId;
 use near_primitives_core::hash::{CryptoHash, hash};
@@ -571,7 +571,7 @@ impl Shared {
                 "code {hash} was deployed by another version and is refused by this one: {error}"
             ))
         };
-        let valid = validate(&code, record.visibility, &self.schedule.vm)
+        let valid = validate_deployed(&code, record.visibility, &self.schedule.vm)
             .map_err(|rejection| refused(&rejection))?;
         let metered = meter(&valid, &self.schedule).map_err(|error| refused(&error))?;
         // A deploy of the same code is to be decided by the rules of today: this decides nothing.

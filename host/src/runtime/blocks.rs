@@ -486,8 +486,10 @@ impl<M: Machine> Runtime<M> {
         for (visibility, code) in deploys {
             match code {
                 Code::Bytes(code) => self.prepare_code(code, visibility)?,
-                Code::Hash(hash) => {
-                    if let Some(code) = self.state()?.code(hash)? {
+                Code::Hash { hash, bytes } => {
+                    if let Some(code) = self.state()?.code(hash)?
+                        && code.len() as u64 == *bytes
+                    {
                         self.prepare_code(&code, visibility)?;
                     }
                 }

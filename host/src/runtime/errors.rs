@@ -226,6 +226,11 @@ pub enum ActionError {
     /// A nonce that blocks have not come to.
     #[error("the delegate action has nonce {delegate_nonce}; it has to be less than {upper_bound}")]
     DelegateActionNonceTooLarge { delegate_nonce: u64, upper_bound: u64 },
+    /// Code is named with another length than it has.
+    #[error(
+        "code of hash {hash} has {actual} bytes, and the deploy says and pays {found}; hint: name its length with its hash"
+    )]
+    WrongCodeLength { hash: CryptoHash, found: u64, actual: u64 },
 }
 
 impl ActionError {

@@ -4,7 +4,7 @@
 //! report all read it. It has to agree with what NEAR's host functions reserve when a contract creates the
 //! action, to the unit: what was bought is what is burnt or refunded.
 
-use crate::action::{Action, Code, Delegate, Permission};
+use crate::action::{Action, Delegate, Permission};
 use cotenant_gas::Schedule;
 use near_account_id::{AccountId, AccountType};
 use near_parameters::ActionCosts;
@@ -18,20 +18,14 @@ pub struct FeeItem {
     pub gas: u64,
 }
 
-/// Bytes that a deploy by hash pays for: the hash, which NEAR's host function is given instead of the code.
-const HASH_BYTES: u64 = 32;
-
 /// NEAR's costs of an action, with how many units of each.
 fn terms(schedule: &Schedule, action: &Action, receiver: &AccountId) -> Vec<(ActionCosts, u64)> {
     match action {
         Action::CreateAccount => vec![(ActionCosts::create_account, 1)],
-        Action::DeployModule { code, .. } => {
-            let bytes = match code {
-                Code::Bytes(code) => code.len() as u64,
-                Code::Hash(_) => HASH_BYTES,
-            };
-            vec![(ActionCosts::deploy_contract_base, 1), (ActionCosts::deploy_contract_byte, bytes)]
-        }
+        Action::DeployModule { code, .. } => vec![
+            (ActionCosts::deploy_contract_base, 1),
+            (ActionCosts::deploy_contract_byte, code.paid_bytes()),
+        ],
         Action::RemoveModule { .. } => vec![(ActionCosts::deploy_contract_base, 1)],
         Action::FunctionCall { method, args, .. } => {
             let bytes = method.len() as u64 + args.len() as u64;
@@ -156,16 +150,29 @@ pub(crate) fn execute(schedule: &Schedule, action: &Action, receiver: &AccountId
 
 /// Gas that has to be bought before a receipt runs: its fees of execution and its calls' gas.
 pub(crate) fn prepaid(schedule: &Schedule, actions: &[Action], receiver: &AccountId) -> u64 {
-    let receipt = total(&execute_receipt(schedule));
-    actions.iter().fold(receipt, |sum, action| {
-        let more = match action {
-            Action::FunctionCall { gas, .. } => *gas,
-            Action::Delegate(delegate) => total(&send_delegated(schedule, delegate))
-                .saturating_add(prepaid(schedule, &delegate.actions, &delegate.receiver)),
-            _ => 0,
-        };
-        sum.saturating_add(total(&execute(schedule, action, receiver))).saturating_add(more)
-    })
+    let receipt = reserved_by_receipt(schedule);
+    let actions = actions.iter().map(|action| reserved_by_action(schedule, action, receiver));
+    actions.fold(receipt, u64::saturating_add)
+}
+
+/// Of that, what a receipt without actions takes.
+pub(crate) fn reserved_by_receipt(schedule: &Schedule) -> u64 {
+    total(&execute_receipt(schedule))
+}
+
+/// Of that, what one of its actions takes.
+pub(crate) fn reserved_by_action(
+    schedule: &Schedule,
+    action: &Action,
+    receiver: &AccountId,
+) -> u64 {
+    let more = match action {
+        Action::FunctionCall { gas, .. } => *gas,
+        Action::Delegate(delegate) => total(&send_delegated(schedule, delegate))
+            .saturating_add(prepaid(schedule, &delegate.actions, &delegate.receiver)),
+        _ => 0,
+    };
+    total(&execute(schedule, action, receiver)).saturating_add(more)
 }
 
 #[cfg(test)]

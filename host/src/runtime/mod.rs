@@ -50,7 +50,7 @@ pub use blocks::BlockOutcome;
 pub use ending::HOST_FAULT;
 pub use errors::{ActionError, InvalidTransaction, RuntimeError};
 pub use fees::FeeItem;
-pub(crate) use fees::prepaid as reserved;
+pub(crate) use fees::{reserved_by_action, reserved_by_receipt};
 pub(crate) use history::check_record as check_history_record;
 pub use history::{
     BlockHeader, BlockRecord, BlockReference, FinalStatus, HistoryError, OutcomeRecord,

@@ -32,8 +32,12 @@ impl<M: Machine> Run<'_, M> {
         }
         let (code_hash, code) = match code {
             Code::Bytes(code) => (CryptoHash::hash_bytes(code), Cow::Borrowed(code)),
-            Code::Hash(hash) => match self.state.code(hash)? {
-                Some(code) => (*hash, Cow::Owned(code)),
+            Code::Hash { hash, bytes } => match self.state.code(hash)? {
+                Some(code) if code.len() as u64 == *bytes => (*hash, Cow::Owned(code)),
+                Some(code) => {
+                    let (hash, found, actual) = (*hash, *bytes, code.len() as u64);
+                    return Err(ActionError::WrongCodeLength { hash, found, actual }.into());
+                }
                 None => return Err(ActionError::UnknownCodeHash { hash: *hash }.into()),
             },
         };

@@ -188,7 +188,7 @@ fn add_code(
     }
     if let ReceiptBody::Actions(body) = &receipt.body {
         for action in &body.actions {
-            if let Action::DeployModule { code: Code::Hash(hash), .. } = action {
+            if let Action::DeployModule { code: Code::Hash { hash, .. }, .. } = action {
                 hashes.insert(*hash);
             }
         }

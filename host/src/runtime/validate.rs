@@ -1,6 +1,6 @@
 //! Limits of NEAR: on the actions of one receipt, all read from the runtime config, on nonces, time and storage.
 
-use crate::action::{Action, Code, Permission};
+use crate::action::{Action, Permission};
 use crate::state::Account;
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_parameters::vm::LimitConfig;
@@ -187,8 +187,8 @@ pub(crate) fn actions(limits: &LimitConfig, actions: &[Action]) -> Result<(), In
 
 fn one(limits: &LimitConfig, action: &Action) -> Result<(), InvalidAction> {
     match action {
-        Action::DeployModule { code: Code::Bytes(code), .. } => {
-            let (found, limit) = (code.len() as u64, limits.max_contract_size);
+        Action::DeployModule { code, .. } => {
+            let (found, limit) = (code.paid_bytes(), limits.max_contract_size);
             if found > limit {
                 return Err(InvalidAction::ContractSizeExceeded { found, limit });
             }
@@ -254,6 +254,7 @@ pub(crate) fn inputs(limits: &LimitConfig, inputs: usize) -> Result<(), InvalidA
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::action::Code;
     use cotenant_gas::Schedule;
 
     fn call(method: &str, args: usize, gas: u64) -> Action {

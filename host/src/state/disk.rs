@@ -375,6 +375,10 @@ impl Snapshot for DiskSnapshot {
         self.guard(|| Ok(self.table.get(key)?.map(|value| value.value().to_vec())))
     }
 
+    fn has(&self, key: &[u8]) -> Result<bool, HostFault> {
+        self.guard(|| Ok(self.table.get(key)?.is_some()))
+    }
+
     fn scan(&self, prefix: &[u8], visit: &mut Visit<'_>) -> Result<(), HostFault> {
         let mut range = self.guard(|| Ok(self.table.range(prefix..)?))?;
         while let Some((key, value)) = self.guard(|| Ok(range.next().transpose()?))? {

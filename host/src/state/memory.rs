@@ -122,6 +122,11 @@ impl Snapshot for MemorySnapshot {
         Ok(versioned.map.get(key).and_then(|versions| self.seen(versions)).map(<[u8]>::to_vec))
     }
 
+    fn has(&self, key: &[u8]) -> Result<bool, HostFault> {
+        let versioned = read(&self.versioned);
+        Ok(versioned.map.get(key).is_some_and(|versions| self.seen(versions).is_some()))
+    }
+
     fn scan(&self, prefix: &[u8], visit: &mut Visit<'_>) -> Result<(), HostFault> {
         // No lock is held while `visit` runs: it may read itself, and a writer may be waiting.
         let mut after = Bound::Included(prefix.to_vec());

@@ -48,6 +48,14 @@ pub trait Snapshot {
     /// The store failed.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, HostFault>;
 
+    /// Whether there is a value at a key.
+    ///
+    /// # Errors
+    /// The store failed.
+    fn has(&self, key: &[u8]) -> Result<bool, HostFault> {
+        Ok(self.get(key)?.is_some())
+    }
+
     /// Visits the keys that begin with a prefix, in ascending order, until `visit` breaks.
     ///
     /// # Errors

@@ -95,6 +95,17 @@ impl WorkingState {
         }
     }
 
+    /// Whether there is a value at a key.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn has(&self, key: &[u8]) -> Result<bool, HostFault> {
+        match self.changes.get(key) {
+            Some(change) => Ok(change.is_some()),
+            None => self.snapshot.has(key),
+        }
+    }
+
     /// Writes a value.
     pub fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
         Rc::make_mut(&mut self.changes).insert(key, Some(value));
@@ -306,6 +317,15 @@ impl StateView for WorkingState {
         key: &[u8],
     ) -> Result<Option<Vec<u8>>, HostFault> {
         self.get(&keys::storage(account, namespace, key))
+    }
+
+    fn has_value(
+        &self,
+        account: &AccountId,
+        namespace: &Namespace,
+        key: &[u8],
+    ) -> Result<bool, HostFault> {
+        self.has(&keys::storage(account, namespace, key))
     }
 
     fn module(

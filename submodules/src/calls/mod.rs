@@ -13,6 +13,7 @@ mod profile;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod tree;
 
 pub use effects::{Effects, Renumber, Writes};
 pub use ledger::{Ledger, LedgerChange, LedgerError, LedgerLimits};
@@ -21,6 +22,7 @@ pub use trace::{CallNode, Ending, GasSplit, HostUse};
 
 use crate::{Capability, Grants, Namespace, SyncExecutionError, Visibility};
 use std::collections::{BTreeMap, BTreeSet};
+use tree::{Callees, Kept};
 
 /// Limits of one root call. All are part of the protocol: they decide outcomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +44,7 @@ impl CallLimits {
     }
 }
 
-/// Names a frame within its root call. The root is frame 0.
+/// Names a frame within its root call. The root is frame 0; the name of a frame that has ended may be given to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FrameId(u32);
 
@@ -50,7 +52,7 @@ impl FrameId {
     /// The frame of the root call.
     pub const ROOT: FrameId = FrameId(0);
 
-    /// Position in the order in which frames were opened.
+    /// Its place among the frames that are alive.
     pub fn index(self) -> usize {
         self.0 as usize
     }
@@ -124,6 +126,8 @@ enum State {
 #[derive(Debug)]
 struct Frame<R> {
     caller: Option<FrameId>,
+    /// Its handle with its caller.
+    handle: u64,
     namespace: Namespace,
     visibility: Visibility,
     method: String,
@@ -138,18 +142,17 @@ struct Frame<R> {
     /// What the live frames below have reserved; kept, because it is asked for at every host function.
     held: u64,
     memory_bytes: u64,
-    /// Callees by handle.
-    handles: Vec<FrameId>,
-    /// Those of them that have not ended: what is asked about live callees must not cost more the more
-    /// callees a frame has had.
-    live_callees: BTreeSet<FrameId>,
+    /// The next handle: how many callees it has opened.
+    next_handle: u64,
+    /// Callees that have not ended, by handle.
+    live_callees: BTreeMap<u64, FrameId>,
     /// Live callees of NEP-481's interface.
     by_namespace: BTreeMap<Namespace, u64>,
     effects: Effects<R>,
     yields: u64,
     split: GasSplit,
-    ending: Option<Ending>,
-    reverted_logs: Vec<String>,
+    /// What the call tree shows of its callees that have ended.
+    callees: Callees,
 }
 
 /// All frames of one root call.
@@ -157,6 +160,11 @@ struct Frame<R> {
 pub struct CallTree<R> {
     limits: CallLimits,
     frames: Vec<Frame<R>>,
+    /// Places in `frames` of frames that have ended.
+    free: Vec<FrameId>,
+    /// The live frames that occupy a namespace.
+    occupied: BTreeMap<Namespace, BTreeSet<FrameId>>,
+    kept: Kept,
     ledger: Ledger,
     live: u32,
     memory_bytes: u64,
@@ -172,8 +180,10 @@ impl<R: Renumber> CallTree<R> {
         gas: u64,
         ledger: Ledger,
     ) -> Self {
+        let occupied = BTreeMap::from([(namespace.clone(), BTreeSet::from([FrameId::ROOT]))]);
         let root = Frame {
             caller: None,
+            handle: 0,
             namespace,
             visibility: Visibility::Public,
             method: method.to_owned(),
@@ -185,16 +195,24 @@ impl<R: Renumber> CallTree<R> {
             report: GasReport::default(),
             held: 0,
             memory_bytes: 0,
-            handles: Vec::new(),
-            live_callees: BTreeSet::new(),
+            next_handle: 0,
+            live_callees: BTreeMap::new(),
             by_namespace: BTreeMap::new(),
             effects: Effects::default(),
             yields: 0,
             split: GasSplit::default(),
-            ending: None,
-            reverted_logs: Vec::new(),
+            callees: Callees::default(),
         };
-        Self { limits, frames: vec![root], ledger, live: 0, memory_bytes: 0 }
+        Self {
+            limits,
+            frames: vec![root],
+            free: Vec::new(),
+            occupied,
+            kept: Kept::default(),
+            ledger,
+            live: 0,
+            memory_bytes: 0,
+        }
     }
 
     fn frame(&self, id: FrameId) -> &Frame<R> {
@@ -318,9 +336,10 @@ impl<R: Renumber> CallTree<R> {
                 self.attenuated(caller, Grants::from_bits(request.grants).unwrap_or(Grants::NONE))
             }
         };
-        let id = FrameId(self.frames.len() as u32);
-        self.frames.push(Frame {
+        let handle = from.next_handle;
+        let frame = Frame {
             caller: Some(caller),
+            handle,
             namespace: request.namespace.unwrap_or_default(),
             visibility: callee.visibility,
             method: request.method,
@@ -332,21 +351,34 @@ impl<R: Renumber> CallTree<R> {
             report: GasReport::default(),
             held: 0,
             memory_bytes: callee.memory_bytes,
-            handles: Vec::new(),
-            live_callees: BTreeSet::new(),
+            next_handle: 0,
+            live_callees: BTreeMap::new(),
             by_namespace: BTreeMap::new(),
             effects: Effects::default(),
             yields: 0,
             split: GasSplit::default(),
-            ending: None,
-            reverted_logs: Vec::new(),
-        });
+            callees: Callees::default(),
+        };
+        let occupies = (frame.visibility == Visibility::Public).then(|| frame.namespace.clone());
+        let id = match self.free.pop() {
+            Some(id) => {
+                *self.frame_mut(id) = frame;
+                id
+            }
+            None => {
+                self.frames.push(frame);
+                FrameId(self.frames.len() as u32 - 1)
+            }
+        };
+        if let Some(namespace) = occupies {
+            self.occupied.entry(namespace).or_default().insert(id);
+        }
         self.live += 1;
         self.memory_bytes += callee.memory_bytes;
         let from = self.frame_mut(caller);
-        from.live_callees.insert(id);
-        from.handles.push(id);
-        (id, from.handles.len() as u64 - 1)
+        from.live_callees.insert(handle, id);
+        from.next_handle += 1;
+        (id, handle)
     }
 
     /// The live callee behind a handle.
@@ -354,24 +386,32 @@ impl<R: Renumber> CallTree<R> {
     /// # Errors
     /// `UnknownHandle` if the handle was never given out by this frame, or its call has ended.
     pub fn callee(&self, caller: FrameId, handle: u64) -> Result<FrameId, SyncExecutionError> {
-        usize::try_from(handle)
-            .ok()
-            .and_then(|handle| self.frame(caller).handles.get(handle).copied())
-            .filter(|id| self.frame(*id).state != State::Ended)
+        self.frame(caller)
+            .live_callees
+            .get(&handle)
+            .copied()
             .ok_or(SyncExecutionError::UnknownHandle)
     }
 
-    /// Lets a callee run: its limit becomes the smaller of its own rest and `caller_left`, and never rises.
+    /// Lets a callee run on so many bytes, which it holds besides its memory: its limit becomes the smaller of its own rest and
+    /// `caller_left`, and never rises.
     ///
     /// # Errors
-    /// `UnknownHandle`, see [`CallTree::callee`].
+    /// `UnknownHandle`, see [`CallTree::callee`]; `MemoryBudgetExceeded` if there is no room for the bytes, and the callee
+    /// stays as it was.
     pub fn resume(
         &mut self,
         caller: FrameId,
         handle: u64,
+        bytes: u64,
         caller_left: u64,
     ) -> Result<Resumption, SyncExecutionError> {
         let callee = self.callee(caller, handle)?;
+        let limit = self.limits.memory_bytes_max;
+        if self.memory_bytes.saturating_add(bytes) > limit {
+            return Err(SyncExecutionError::MemoryBudgetExceeded { limit });
+        }
+        self.set_memory_bytes(callee, self.frame(callee).memory_bytes + bytes);
         let held = self.held(callee);
         let frame = self.frame_mut(callee);
         let used = frame.report.burnt.saturating_add(frame.report.reserved).saturating_add(held);
@@ -382,7 +422,7 @@ impl<R: Renumber> CallTree<R> {
         Ok(Resumption { callee, allowance, first })
     }
 
-    /// Memory a running frame may grow to, in bytes, besides its module's own maximum. The root's memory is
+    /// Bytes that a running frame may hold in all: its memory, registers, input, result and what waits for it. The root's are
     /// not counted.
     pub fn memory_bytes_allowed(&self, id: FrameId) -> u64 {
         if id == FrameId::ROOT {
@@ -392,7 +432,7 @@ impl<R: Renumber> CallTree<R> {
         self.limits.memory_bytes_max.saturating_sub(others)
     }
 
-    /// Records the size of a frame's memory after it ran.
+    /// Records how many bytes a frame holds, memory included.
     pub fn set_memory_bytes(&mut self, id: FrameId, memory_bytes: u64) {
         if id == FrameId::ROOT {
             return;
@@ -424,48 +464,76 @@ impl<R: Renumber> CallTree<R> {
     ) -> Settlement {
         let frame = self.frame_mut(callee);
         let burn = report.burnt.saturating_sub(frame.report.burnt);
-        let success = result.is_ok();
+        let held = frame.report.reserved.saturating_add(frame.held);
+        frame.report = report;
         let ending = result.map_or_else(Ending::Failed, |()| Ending::Returned);
-        let (effects, logs) = self.retire(callee, ending, logs);
-        self.frame_mut(callee).report = report;
+        let success = ending == Ending::Returned;
+        let (caller, effects, logs) = self.retire(callee, ending, held, logs);
         let mut take_over = 0;
-        if let (true, Some(caller)) = (success, self.frame(callee).caller) {
+        if let (true, Some(caller)) = (success, caller) {
             take_over = report.reserved;
+            for namespace in effects.writes.keys() {
+                self.occupied.entry(namespace.clone()).or_default().insert(caller);
+            }
             self.frame_mut(caller).effects.join(effects, logs, caller_logs);
         } else {
             self.ledger.take_back(&effects.change);
-            self.frame_mut(callee).reverted_logs = logs;
         }
         Settlement { burn, take_over }
     }
 
     /// A live callee was closed: its effects are dropped, the gas it burnt stays burnt.
     pub fn closed(&mut self, callee: FrameId, logs: Vec<String>) {
-        let (effects, logs) = self.retire(callee, Ending::Closed, logs);
+        let frame = self.frame(callee);
+        let held = frame.report.reserved.saturating_add(frame.held);
+        let (_, effects, _) = self.retire(callee, Ending::Closed, held, logs);
         self.ledger.take_back(&effects.change);
-        self.frame_mut(callee).reverted_logs = logs;
     }
 
+    /// Ends a callee, whose place is free from here on. Gives its caller, its effects, and its logs in the order they were
+    /// written, unless they are reverted with it.
     fn retire(
         &mut self,
         id: FrameId,
         ending: Ending,
+        held: u64,
         logs: Vec<String>,
-    ) -> (Effects<R>, Vec<String>) {
-        let frame = self.frame_mut(id);
-        frame.state = State::Ended;
-        frame.ending = Some(ending);
-        let memory_bytes = std::mem::take(&mut frame.memory_bytes);
-        let mut effects = std::mem::take(&mut frame.effects);
-        let logs = effects::weave(logs, std::mem::take(&mut effects.callee_logs));
-        let held = frame.report.reserved.saturating_add(frame.held);
-        if let Some(caller) = frame.caller {
+    ) -> (Option<FrameId>, Effects<R>, Vec<String>) {
+        let (mut effects, memory_bytes) = self.vacate(id);
+        let mut logs = effects::weave(logs, std::mem::take(&mut effects.callee_logs));
+        let reverted =
+            if ending == Ending::Returned { Vec::new() } else { std::mem::take(&mut logs) };
+        let node = self.node(id, ending, reverted);
+        let Frame { caller, handle, .. } = *self.frame(id);
+        if let Some(caller) = caller {
             self.hold(id, held, 0);
-            self.frame_mut(caller).live_callees.remove(&id);
+            let Self { frames, kept, .. } = self;
+            let from = &mut frames[caller.index()];
+            from.live_callees.remove(&handle);
+            from.callees.add(handle, node, kept);
             self.live -= 1;
             self.memory_bytes -= memory_bytes;
+            self.free.push(id);
         }
-        (effects, logs)
+        (caller, effects, logs)
+    }
+
+    /// Marks a frame as ended and takes what it has done; also gives the bytes that it held.
+    fn vacate(&mut self, id: FrameId) -> (Effects<R>, u64) {
+        let frame = self.frame_mut(id);
+        frame.state = State::Ended;
+        let memory_bytes = std::mem::take(&mut frame.memory_bytes);
+        let effects = std::mem::take(&mut frame.effects);
+        let own = frame.namespace.clone();
+        for namespace in effects.writes.keys().chain([&own]) {
+            if let Some(occupants) = self.occupied.get_mut(namespace) {
+                occupants.remove(&id);
+                if occupants.is_empty() {
+                    self.occupied.remove(namespace);
+                }
+            }
+        }
+        (effects, memory_bytes)
     }
 
     /// The live frames below a frame, leaves first: the order in which the host cancels them.
@@ -477,7 +545,7 @@ impl<R: Renumber> CallTree<R> {
 
     // A tree is at most `depth_max` deep, so recursion over it is bounded.
     fn collect_live(&self, id: FrameId, order: &mut Vec<FrameId>) {
-        for callee in &self.frame(id).live_callees {
+        for callee in self.frame(id).live_callees.values() {
             self.collect_live(*callee, order);
             order.push(*callee);
         }
@@ -580,14 +648,18 @@ impl<R: Renumber> CallTree<R> {
         }
         let frame = self.frame_mut(id);
         let namespace = frame.namespace.clone();
-        frame.effects.writes.entry(namespace).or_default().insert(key.to_vec(), value);
+        if !frame.effects.writes.contains_key(&namespace) {
+            self.occupied.entry(namespace.clone()).or_default().insert(id);
+        }
+        let writes = &mut self.frame_mut(id).effects.writes;
+        writes.entry(namespace).or_default().insert(key.to_vec(), value);
         Ok(())
     }
 
     /// Whether a live descendant occupies the frame's own namespace.
     pub fn namespace_busy(&self, id: FrameId) -> bool {
-        let namespace = &self.frame(id).namespace;
-        self.live_below(id).into_iter().any(|below| self.occupies(below, namespace))
+        self.occupants(&self.frame(id).namespace)
+            .any(|other| other != id && self.ancestors(other).contains(&id))
     }
 
     /// Applies a change to the ledger in a frame's name.
@@ -618,30 +690,35 @@ impl<R: Renumber> CallTree<R> {
         let success = result.is_ok();
         let ending = result.map_or_else(Ending::Failed, |()| Ending::Returned);
         self.frame_mut(FrameId::ROOT).report = report;
-        let (effects, logs) = self.retire(FrameId::ROOT, ending, logs);
+        let (mut effects, _) = self.vacate(FrameId::ROOT);
+        let logs = effects::weave(logs, std::mem::take(&mut effects.callee_logs));
         if !success {
             self.ledger.take_back(&effects.change);
         }
-        let tree = self.node(FrameId::ROOT);
+        let tree = self.node(FrameId::ROOT, ending, Vec::new()).finish();
         Finished { effects: success.then_some(effects), logs, ledger: self.ledger, tree }
     }
 
-    fn node(&mut self, id: FrameId) -> CallNode {
-        let callees = std::mem::take(&mut self.frame_mut(id).handles);
-        let callees = callees.into_iter().map(|callee| self.node(callee)).collect();
-        let frame = self.frame_mut(id);
-        CallNode {
+    /// What the call tree shows of a frame that ends.
+    fn node(&mut self, id: FrameId, ending: Ending, reverted_logs: Vec<String>) -> tree::Node {
+        let Self { frames, kept, .. } = self;
+        let frame = &mut frames[id.index()];
+        let mut node = CallNode {
             namespace: frame.namespace.clone(),
             visibility: frame.visibility,
             method: std::mem::take(&mut frame.method),
-            ending: frame.ending.take().unwrap_or(Ending::Closed),
+            count: 1,
+            ending,
             gas_burnt: frame.report.burnt,
             gas_used: frame.report.burnt.saturating_add(frame.report.reserved),
             split: std::mem::take(&mut frame.split),
             yields: frame.yields,
-            reverted_logs: std::mem::take(&mut frame.reverted_logs),
-            callees,
-        }
+            reverted_logs,
+            texts_dropped: 0,
+            callees: Vec::new(),
+        };
+        kept.keep_texts(&mut node);
+        tree::Node::new(node, std::mem::take(&mut frame.callees))
     }
 
     // ---- rules used above ----
@@ -659,17 +736,14 @@ impl<R: Renumber> CallTree<R> {
     /// Two live frames of one public namespace must be ancestor and descendant.
     fn stands_beside(&self, caller: FrameId, namespace: &Namespace) -> bool {
         let ancestors = self.ancestors(caller);
-        self.live_below(FrameId::ROOT)
-            .into_iter()
-            .any(|id| !ancestors.contains(&id) && self.occupies(id, namespace))
+        self.occupants(namespace).any(|id| !ancestors.contains(&id))
     }
 
-    /// Whether a frame runs in a namespace, or has taken over writes to it from a callee that succeeded: those
-    /// join its caller's only when it succeeds itself, and until then nobody beside it can see them.
-    fn occupies(&self, id: FrameId, namespace: &Namespace) -> bool {
-        let frame = self.frame(id);
-        (frame.visibility == Visibility::Public && frame.namespace == *namespace)
-            || frame.effects.writes.contains_key(namespace)
+    /// The live frames that run in a namespace as public ones, or have taken over writes to it from a callee that succeeded:
+    /// those join their caller's only when they succeed themselves, and until then nobody beside them can see them. They are one
+    /// line of callers and callees, so there are no more than the depth of calls.
+    fn occupants(&self, namespace: &Namespace) -> impl Iterator<Item = FrameId> {
+        self.occupied.get(namespace).into_iter().flatten().copied()
     }
 
     /// A frame and its callers up to the root.

@@ -285,19 +285,19 @@ fn an_ended_call_cannot_be_resumed() {
     let mut tree = tree();
     let (first, handle) = open(&mut tree, FrameId::ROOT, "a", PRIVATE);
     returned(&mut tree, first, gas(1, 0));
-    assert_eq!(tree.resume(FrameId::ROOT, handle, 5), Err(Failure::UnknownHandle));
+    assert_eq!(tree.resume(FrameId::ROOT, handle, 0, 5), Err(Failure::UnknownHandle));
     let (second, handle) = open(&mut tree, FrameId::ROOT, "a", PRIVATE);
     failed(&mut tree, second, gas(1, 0));
-    assert_eq!(tree.resume(FrameId::ROOT, handle, 5), Err(Failure::UnknownHandle));
+    assert_eq!(tree.resume(FrameId::ROOT, handle, 0, 5), Err(Failure::UnknownHandle));
 }
 
 #[test]
 fn the_first_resume_is_told_from_later_ones() {
     let mut tree = tree();
     let (callee, handle) = open(&mut tree, FrameId::ROOT, "a", PRIVATE);
-    assert!(tree.resume(FrameId::ROOT, handle, 5).unwrap().first);
+    assert!(tree.resume(FrameId::ROOT, handle, 0, 5).unwrap().first);
     tree.yielded(callee, gas(1, 0));
-    assert!(!tree.resume(FrameId::ROOT, handle, 5).unwrap().first);
+    assert!(!tree.resume(FrameId::ROOT, handle, 0, 5).unwrap().first);
 }
 
 #[test]
@@ -319,7 +319,7 @@ fn a_named_call_is_known_until_it_ends() {
 fn a_bound_of_zero_is_all_the_caller_has_left_at_the_open() {
     let mut tree = tree();
     let (_, handle) = open_as(&mut tree, FrameId::ROOT, request("a"), PRIVATE, 700);
-    assert_eq!(tree.resume(FrameId::ROOT, handle, 9_000).unwrap().allowance, 700);
+    assert_eq!(tree.resume(FrameId::ROOT, handle, 0, 9_000).unwrap().allowance, 700);
 }
 
 #[test]
@@ -327,11 +327,11 @@ fn a_limit_falls_with_the_callers_rest_and_never_rises_again() {
     let mut tree = tree();
     let asked = OpenRequest { gas: 1_000, ..request("a") };
     let (callee, handle) = open_as(&mut tree, FrameId::ROOT, asked, PRIVATE, 5_000);
-    assert_eq!(tree.resume(FrameId::ROOT, handle, 5_000).unwrap().allowance, 1_000);
+    assert_eq!(tree.resume(FrameId::ROOT, handle, 0, 5_000).unwrap().allowance, 1_000);
     assert_eq!(tree.yielded(callee, gas(100, 200)), Settlement { burn: 100, take_over: 0 });
-    assert_eq!(tree.resume(FrameId::ROOT, handle, 400).unwrap().allowance, 400);
+    assert_eq!(tree.resume(FrameId::ROOT, handle, 0, 400).unwrap().allowance, 400);
     assert_eq!(tree.yielded(callee, gas(150, 200)), Settlement { burn: 50, take_over: 0 });
-    assert_eq!(tree.resume(FrameId::ROOT, handle, u64::MAX).unwrap().allowance, 350);
+    assert_eq!(tree.resume(FrameId::ROOT, handle, 0, u64::MAX).unwrap().allowance, 350);
 }
 
 #[test]
@@ -358,7 +358,7 @@ fn reservations_are_held_all_the_way_up() {
     tree.yielded(middle, gas(100, 50));
     assert_eq!((tree.held(middle), tree.held(FrameId::ROOT)), (300, 350));
     // What `inner` holds is part of what `middle` may use.
-    assert_eq!(tree.resume(FrameId::ROOT, handle, 5_000).unwrap().allowance, 550);
+    assert_eq!(tree.resume(FrameId::ROOT, handle, 0, 5_000).unwrap().allowance, 550);
     tree.closed(inner, vec![]);
     assert_eq!(tree.held(FrameId::ROOT), 50);
 }
@@ -490,4 +490,109 @@ fn a_private_frame_lacks_what_was_not_granted_and_a_public_one_nothing() {
     assert_eq!(lacking(Visibility::Private, log, Group::Log), None);
     assert_eq!(lacking(Visibility::Private, log, Group::Core), None);
     assert_eq!(lacking(Visibility::Public, Grants::NONE, Group::Crypto), None);
+}
+
+// ---- what is bounded ----
+
+#[test]
+fn bytes_that_a_callee_is_given_count_with_its_memory() {
+    let limits = CallLimits { memory_bytes_max: 100, ..CallLimits::standard(LEDGER) };
+    let mut tree = tree_with(limits);
+    let (callee, handle) = open(&mut tree, FrameId::ROOT, "a", PRIVATE);
+    let refusal = Err(Failure::MemoryBudgetExceeded { limit: 100 });
+    assert_eq!(tree.resume(FrameId::ROOT, handle, 91, 1_000), refusal);
+    assert!(tree.resume(FrameId::ROOT, handle, 90, 1_000).unwrap().first, "it stayed as it was");
+    assert_eq!(tree.memory_bytes_allowed(callee), 100);
+    refused(
+        &tree,
+        FrameId::ROOT,
+        &request("b"),
+        PRIVATE,
+        Failure::MemoryBudgetExceeded { limit: 100 },
+    );
+    tree.yielded(callee, gas(1, 0));
+    assert_eq!(tree.resume(FrameId::ROOT, handle, 1, 1_000), refusal);
+    tree.set_memory_bytes(callee, 50);
+    assert_eq!(tree.resume(FrameId::ROOT, handle, 50, 1_000).unwrap().callee, callee);
+    returned(&mut tree, callee, gas(2, 0));
+    open(&mut tree, FrameId::ROOT, "b", Callee { memory_bytes: 100, ..PRIVATE });
+}
+
+/// Opens a callee and ends it.
+fn call(tree: &mut Tree, caller: FrameId, method: &str, result: Result<(), Failure>) {
+    let request = OpenRequest { method: method.to_owned(), ..request("a") };
+    let (id, handle) = open_as(tree, caller, request, PRIVATE, 10_000);
+    tree.resume(caller, handle, 0, 10).unwrap();
+    tree.ended(id, result, gas(3, 0), vec!["log".to_owned()], 0);
+}
+
+#[test]
+fn past_ten_thousand_nodes_equal_callees_are_one() {
+    let mut tree = tree();
+    let (parent, handle) = open(&mut tree, FrameId::ROOT, "p", PRIVATE);
+    tree.resume(FrameId::ROOT, handle, 0, 10_000).unwrap();
+    // Ends last, but was opened before most.
+    let (late, _) = open_as(
+        &mut tree,
+        parent,
+        OpenRequest { method: "late".into(), ..request("a") },
+        PRIVATE,
+        10,
+    );
+    for _ in 0..10_000 {
+        call(&mut tree, parent, "run", Ok(()));
+    }
+    for index in 0..5_000 {
+        call(&mut tree, parent, "run", Ok(()));
+        call(&mut tree, parent, "run", Err(Failure::GuestPanic(index.to_string())));
+        call(&mut tree, parent, "other", Ok(()));
+    }
+    tree.ended(late, Ok(()), gas(1, 0), vec![], 0);
+    tree.ended(parent, Ok(()), gas(80_000, 0), vec![], 0);
+    let finished = tree.finish(Ok(()), gas(90_000, 0), vec![]);
+    let nodes = &finished.tree.callees[0].callees;
+    assert_eq!(nodes.len(), 10_003);
+    assert_eq!(nodes.iter().map(|node| node.count).sum::<u64>(), 25_001);
+    assert_eq!(nodes.iter().map(|node| node.gas_burnt).sum::<u64>(), 75_001);
+    assert_eq!((nodes[0].method.as_str(), nodes[1].method.as_str()), ("late", "run"));
+    assert_eq!((nodes[1].count, nodes[2].count), (5_001, 1));
+    let failed = &nodes[10_001];
+    assert_eq!(failed.ending, Ending::Failed(Failure::GuestPanic("0".into())));
+    assert_eq!((failed.count, failed.reverted_logs.len()), (5_000, 5_000));
+    assert_eq!(failed.texts_dropped, 4_999, "the messages of the others");
+    assert_eq!((nodes[10_002].method.as_str(), nodes[10_002].count), ("other", 5_000));
+}
+
+#[test]
+fn places_of_ended_frames_are_used_again_and_handles_are_not() {
+    let mut tree = tree();
+    let mut places = BTreeSet::new();
+    for turn in 0..1_000 {
+        let (id, handle) = open(&mut tree, FrameId::ROOT, "a", PRIVATE);
+        assert_eq!(handle, turn);
+        places.insert(id);
+        assert_eq!(tree.callee(FrameId::ROOT, handle), Ok(id));
+        returned(&mut tree, id, gas(0, 0));
+        assert_eq!(tree.callee(FrameId::ROOT, handle), Err(Failure::UnknownHandle));
+    }
+    assert_eq!(places.len(), 1);
+}
+
+#[test]
+fn reverted_texts_past_a_mebibyte_are_counted() {
+    let mut tree = tree();
+    let text = "x".repeat(1_000);
+    for _ in 0..1_000 {
+        let (id, _) = open(&mut tree, FrameId::ROOT, "a", PRIVATE);
+        tree.ended(id, Err(Failure::GuestPanic(text.clone())), gas(0, 0), vec![text.clone()], 0);
+    }
+    let tree = tree.finish(Ok(()), gas(0, 0), vec![]).tree;
+    let message = |node: &CallNode| match &node.ending {
+        Ending::Failed(Failure::GuestPanic(message)) => message.len(),
+        _ => 0,
+    };
+    let kept =
+        |node: &CallNode| message(node) + node.reverted_logs.iter().map(String::len).sum::<usize>();
+    assert_eq!(tree.callees.iter().map(kept).sum::<usize>(), 1_048_000);
+    assert_eq!(tree.callees.iter().map(|node| node.texts_dropped).sum::<u64>(), 2_000 - 1_048);
 }

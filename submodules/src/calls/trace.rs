@@ -26,6 +26,18 @@ pub struct GasSplit {
 }
 
 impl GasSplit {
+    /// Adds the gas of another frame.
+    pub fn add(&mut self, other: &Self) {
+        self.loading = self.loading.saturating_add(other.loading);
+        self.wasm = self.wasm.saturating_add(other.wasm);
+        self.memory = self.memory.saturating_add(other.memory);
+        for (name, usage) in &other.host {
+            let sum = self.host.entry(*name).or_default();
+            sum.calls = sum.calls.saturating_add(usage.calls);
+            sum.gas = sum.gas.saturating_add(usage.gas);
+        }
+    }
+
     /// All of it: what the frame burnt itself, to the unit.
     pub fn total(&self) -> u64 {
         let host = self.host.values().fold(0_u64, |sum, usage| sum.saturating_add(usage.gas));
@@ -44,7 +56,8 @@ pub enum Ending {
     Closed,
 }
 
-/// A node of the call tree.
+/// A node of the call tree: a frame, or, in a tree of more than 10,000, equal callees of a frame, whose numbers are added up.
+/// Equal are callees of one module and method that ended alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallNode {
     /// Namespace of the module.
@@ -53,7 +66,9 @@ pub struct CallNode {
     pub visibility: Visibility,
     /// The method.
     pub method: String,
-    /// How it ended.
+    /// How many frames it stands for.
+    pub count: u64,
+    /// How it ended; of several, with the message of the first.
     pub ending: Ending,
     /// Gas burnt by the frame and its callees.
     pub gas_burnt: u64,
@@ -63,8 +78,10 @@ pub struct CallNode {
     pub split: GasSplit,
     /// How often it yielded.
     pub yields: u64,
-    /// Logs that were dropped with the frame.
+    /// Logs that were dropped with the frame, as long as all such texts of the tree are at most 1 MiB.
     pub reverted_logs: Vec<String>,
-    /// Callees in the order in which they were opened.
+    /// Such logs and messages of failures that are not kept.
+    pub texts_dropped: u64,
+    /// Callees in the order in which they, or the first of several, were opened.
     pub callees: Vec<CallNode>,
 }

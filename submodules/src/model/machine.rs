@@ -294,15 +294,22 @@ impl<'p> Machine<'p> {
         self.burn(id, SETUP_GAS)?;
         let left = self.left(id);
         let (opened, handle) = self.tree.open(id, request, &callee, left);
-        assert_eq!(opened.index(), self.guests.len());
-        self.guests.push(Guest::new(Some(id), module, method, callee.memory_bytes));
+        let guest = Guest::new(Some(id), module, method, callee.memory_bytes);
+        match self.guests.get_mut(opened.index()) {
+            Some(place) => *place = guest,
+            None => self.guests.push(guest),
+        }
         Ok(Ok((opened, handle)))
     }
 
     fn resume(&mut self, id: FrameId, handle: Result<u64, Failure>, bytes: &[u8]) -> Next {
         let left = self.left(id);
-        match handle.and_then(|handle| self.tree.resume(id, handle, left)) {
-            Ok(resumption) => Next::Enter(resumption, bytes.to_vec()),
+        let length = bytes.len() as u64;
+        match handle.and_then(|handle| self.tree.resume(id, handle, length, left)) {
+            Ok(resumption) => {
+                self.guest(resumption.callee).memory_bytes += length;
+                Next::Enter(resumption, bytes.to_vec())
+            }
             Err(error) => {
                 self.guest(id).told(STATUS_ERROR, &error.to_bytes());
                 self.refusals.push(error);

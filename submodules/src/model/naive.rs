@@ -169,11 +169,8 @@ impl Account<'_> {
             }
             Step::CreatePromise { .. } => self.promise(id, step),
             Step::Grow(bytes) => {
-                let grown = id == 0 || {
-                    let live = self.live().filter(|other| *other != 0);
-                    let total: u64 = live.map(|other| self.frames[other].memory).sum();
-                    total + bytes <= self.program.limits.memory_bytes_max
-                };
+                let grown =
+                    id == 0 || self.memory() + bytes <= self.program.limits.memory_bytes_max;
                 if grown {
                     self.frames[id].memory += bytes;
                 }
@@ -286,6 +283,11 @@ impl Account<'_> {
     }
 
     fn resume(&mut self, id: usize, callee: usize, bytes: &[u8]) {
+        let limit = self.program.limits.memory_bytes_max;
+        if self.memory() + bytes.len() as u64 > limit {
+            return self.told(id, Err(Failure::MemoryBudgetExceeded { limit }));
+        }
+        self.frames[callee].memory += bytes.len() as u64;
         // The smaller of its own rest and its caller's; it only ever falls.
         let allowed = self.left(callee).min(self.left(id));
         self.frames[callee].limit = self.used(callee) + allowed;
@@ -384,11 +386,15 @@ impl Account<'_> {
         if callees.len() as u64 + 1 > u64::from(limits.live_max) {
             return Err(Failure::TooManyLiveCalls { limit: limits.live_max });
         }
-        let memory: u64 = callees.iter().map(|other| self.frames[*other].memory).sum();
-        if memory + module.memory_bytes > limits.memory_bytes_max {
+        if self.memory() + module.memory_bytes > limits.memory_bytes_max {
             return Err(Failure::MemoryBudgetExceeded { limit: limits.memory_bytes_max });
         }
         Ok((position, method, granted))
+    }
+
+    /// What all callees hold.
+    fn memory(&self) -> u64 {
+        self.live().filter(|id| *id != 0).map(|id| self.frames[id].memory).sum()
     }
 
     fn live_callee(&self, id: usize, handle: u64) -> Option<usize> {
@@ -577,12 +583,14 @@ impl Account<'_> {
             namespace: module.namespace.clone(),
             visibility: module.visibility,
             method: module.methods[frame.method].name.clone(),
+            count: 1,
             ending: frame.ending.clone().unwrap_or(Ending::Closed),
             gas_burnt: frame.burnt,
             gas_used: frame.burnt + frame.reserved,
             split: GasSplit::default(),
             yields: frame.yields,
             reverted_logs: frame.lost_logs.clone(),
+            texts_dropped: 0,
             callees: frame.callees.iter().map(|callee| self.node(*callee)).collect(),
         }
     }

@@ -13,6 +13,8 @@ pub enum Origin {
     Near,
     /// Cotenant's own.
     Cotenant,
+    /// Cotenant's own, for new deploys alone: what was deployed before stays callable.
+    Deploys,
 }
 
 /// A rule that a module can break.
@@ -37,6 +39,19 @@ pub const ELEMENT_SEGMENTS_MAX: u64 = 1_000;
 pub const ELEMENT_ITEMS_MAX: u64 = 100_000;
 /// Exports of a module: as many as NEAR allows functions.
 pub const EXPORTS_MAX: u64 = 10_000;
+/// Parameters and locals of a function: the interpreter has 30,000, and eight are the meters'.
+pub const LOCALS_PER_FUNCTION_MAX: u64 = 29_992;
+/// Parameters and locals of a function times its loops: compilers keep a value of each local for each loop.
+pub const LOCALS_TIMES_LOOPS_MAX: u64 = 5_000_000;
+/// The same of all functions together.
+pub const LOCALS_TIMES_LOOPS_CONTRACT_MAX: u64 = 20_000_000;
+/// Values that the branches of a function carry (each target of a `br_table` counts), and parameters and results of its blocks
+/// and calls: each is a copy in what is compiled.
+pub const MOVED_VALUES_MAX: u64 = 1_000_000;
+/// The same of all functions together.
+pub const MOVED_VALUES_CONTRACT_MAX: u64 = 10_000_000;
+/// Globals of a module: NEAR's own limit from its protocol 157 on.
+pub const GLOBALS_MAX: u64 = 100_000;
 /// Violations that one rejection lists; it counts the rest.
 pub const VIOLATIONS_MAX: usize = 1_000;
 
@@ -78,6 +93,12 @@ rules! {
     INSTRUMENTED = "limits.instrumented_code", Near, "gas metering makes it too large: use fewer branches, or split it into modules";
 
     BR_TABLE = "limits.br_table", Cotenant, "split the function, or dispatch in two steps";
+    LOCALS_FUNCTION = "limits.locals_per_function", Deploys, "split the function; large values belong into memory, not into locals";
+    LOCALS_LOOPS = "limits.locals_times_loops", Deploys, "split the function: fewer locals, or fewer loops, in each";
+    LOCALS_LOOPS_CONTRACT = "limits.locals_times_loops_per_contract", Deploys, "split it into modules, or its largest functions";
+    MOVED_VALUES = "limits.moved_values", Deploys, "let blocks and branches carry fewer values: keep them in locals";
+    MOVED_VALUES_CONTRACT = "limits.moved_values_per_contract", Deploys, "let blocks and branches carry fewer values, or split it into modules";
+    GLOBALS_OURS = "limits.globals_max", Deploys, "keep values in memory";
     DATA_SEGMENTS = "limits.data_segments", Cotenant, "merge the segments (wasm-opt --memory-packing leaves few)";
     ELEMENT_SEGMENTS = "limits.element_segments", Cotenant, "merge the segments";
     ELEMENT_ITEMS = "limits.element_items", Cotenant, "make the tables smaller";

@@ -555,3 +555,57 @@ fn many_unknown_imports_cost_no_more_than_their_number() {
     assert!((1..=64).contains(&hinted), "{hinted}");
     assert_eq!(rejection.violations.len(), VIOLATIONS_MAX);
 }
+
+#[test]
+fn counts_bind_deploys_and_what_is_deployed_stays_valid() {
+    let locals = |count: u32| {
+        let used = "(drop (local.get 0))".repeat(20_001);
+        format!("(module (func (param i32) (local {}) {used}))", "i32 ".repeat(count as usize - 1))
+    };
+    let loops = |count: usize| {
+        let used = "(drop (local.get 0))".repeat(1_000);
+        format!(
+            "(module (func (local {}) {used} {}))",
+            "i64 ".repeat(1_250),
+            "loop end ".repeat(count)
+        )
+    };
+    let branches = |count: usize| {
+        let (results, values) = ("i32 ".repeat(500), "i32.const 0 ".repeat(500));
+        let branches = "local.get 0 br_if 0 ".repeat(count);
+        let drops = "drop ".repeat(500);
+        format!(
+            "(module (func (param i32) block (result {results}) {values} {branches} end {drops}))"
+        )
+    };
+    let tables = |targets: usize| {
+        let (results, values) = ("i32 ".repeat(20), "i32.const 0 ".repeat(21));
+        let (targets, drops) = ("0 ".repeat(targets), "drop ".repeat(20));
+        format!("(module (func block (result {results}) {values} br_table {targets} end {drops}))")
+    };
+    let globals = |count: usize| format!("(module {})", "(global i32 (i32.const 0))".repeat(count));
+    // The most that passes, what does not, and the rule. Values for several results are private modules' alone.
+    let both = [Visibility::Public, Visibility::Private].as_slice();
+    let private = [Visibility::Private].as_slice();
+    for (most, more, rule, kinds) in [
+        (locals(29_992), locals(29_993), "limits.locals_per_function", both),
+        (loops(4_000), loops(4_001), "limits.locals_times_loops", both),
+        (branches(1_999), branches(2_000), "limits.moved_values", private),
+        (tables(49_999), tables(50_000), "limits.moved_values", private),
+        (globals(100_000), globals(100_001), "limits.globals_max", both),
+    ] {
+        let (most, more) = (wasm(&most), wasm(&more));
+        for kind in kinds {
+            let passes = validate(&most, *kind, &config());
+            assert!(passes.is_ok(), "{rule}: {}", passes.unwrap_err());
+            let rejection = rejected(&more, *kind, &config());
+            assert!(
+                rejection.violations.iter().all(|violation| violation.rule == rule),
+                "{rejection}"
+            );
+            assert!(validate_deployed(&more, *kind, &config()).is_ok(), "{rule}");
+        }
+    }
+    // Other rules hold for what is deployed as well.
+    assert!(validate_deployed(b"", Visibility::Private, &config()).is_err());
+}

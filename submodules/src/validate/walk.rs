@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 
 use near_parameters::vm::Config;
 use wasmparser::{
-    BinaryReaderError, CompositeInnerType, ConstExpr, Data, DataKind, Element, ElementItems,
-    ElementKind, Encoding, ExternalKind, FuncType, FuncValidatorAllocations, FunctionBody,
-    KnownCustom, Name, NameSectionReader, Operator, OperatorsReader, Parser, Payload,
-    SectionLimited, Validator, WasmFeatures,
+    BinaryReaderError, BlockType, CompositeInnerType, ConstExpr, Data, DataKind, Element,
+    ElementItems, ElementKind, Encoding, ExternalKind, FrameKind, FuncType, FuncValidator,
+    FuncValidatorAllocations, FunctionBody, KnownCustom, Name, NameSectionReader, Operator,
+    OperatorsReader, Parser, Payload, SectionLimited, Validator, WasmFeatures, WasmModuleResources,
 };
 
 use super::rules::{self, Rule};
@@ -53,6 +53,8 @@ struct Totals {
     locals: u64,
     params: u64,
     blocks: u64,
+    locals_times_loops: u64,
+    moved_values: u64,
 }
 
 /// What a walk has found.
@@ -373,8 +375,12 @@ impl<'a> Walk<'a> {
             // Named once, at the function that goes over it.
             self.faults.over(rules::LOCALS, self.totals.locals, limit, "locals up to here", place);
         }
+        let locals = params.saturating_add(self.totals.locals - before);
+        let limit = Some(rules::LOCALS_PER_FUNCTION_MAX);
+        let unit = "parameters and locals";
+        self.faults.over(rules::LOCALS_FUNCTION, locals, limit, unit, place);
 
-        match self.operators(index, body) {
+        match self.operators(index, locals, body) {
             Ok(()) => {}
             Err(error) => self.malformed_body(index, &error),
         }
@@ -399,7 +405,12 @@ impl<'a> Walk<'a> {
 
     /// Reads the operators of a function: the blocks and branches we count, the stack we follow, and
     /// whether the validator agrees. An `Err` is bytes that cannot be parsed.
-    fn operators(&mut self, index: u32, body: &FunctionBody<'a>) -> Result<(), BinaryReaderError> {
+    fn operators(
+        &mut self,
+        index: u32,
+        locals: u64,
+        body: &FunctionBody<'a>,
+    ) -> Result<(), BinaryReaderError> {
         let mut validator = match self.validator.as_mut().map(|v| v.code_section_entry(body)) {
             Some(Ok(entry)) => Some(entry.into_validator(std::mem::take(&mut self.allocations))),
             Some(Err(error)) => {
@@ -418,7 +429,9 @@ impl<'a> Walk<'a> {
         let mut reader = OperatorsReader::new(reader);
         self.stack.clear();
         let mut blocks = 0_u64;
+        let mut loops = 0_u64;
         let mut branch_targets = 0_u64;
+        let mut moved_values = 0_u64;
         while !reader.eof() {
             let (operator, offset) = match reader.read_with_offset() {
                 Ok(read) => read,
@@ -427,11 +440,13 @@ impl<'a> Walk<'a> {
                 Err(error) => return Err(error),
             };
             match &operator {
-                Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => blocks += 1,
+                Operator::Loop { .. } => (blocks, loops) = (blocks + 1, loops + 1),
+                Operator::Block { .. } | Operator::If { .. } => blocks += 1,
                 Operator::BrTable { targets } => branch_targets += u64::from(targets.len()) + 1,
                 _ => {}
             }
             if let (Some(function), None) = (&mut validator, &invalid) {
+                moved_values = moved_values.saturating_add(self.moved_values(function, &operator));
                 let taken = OperandStack::taken(function, &operator);
                 match function.op(offset, &operator) {
                     Ok(()) => self.stack.follow(function, taken),
@@ -456,6 +471,13 @@ impl<'a> Walk<'a> {
         );
         let limit = Some(rules::BR_TABLE_TARGETS_MAX);
         self.faults.over(rules::BR_TABLE, branch_targets, limit, "br_table targets", place);
+        let limit = Some(rules::MOVED_VALUES_MAX);
+        self.faults.over(rules::MOVED_VALUES, moved_values, limit, "values", place);
+        self.totals.moved_values = self.totals.moved_values.saturating_add(moved_values);
+        let product = locals.saturating_mul(loops);
+        let limit = Some(rules::LOCALS_TIMES_LOOPS_MAX);
+        self.faults.over(rules::LOCALS_LOOPS, product, limit, "locals times loops", place);
+        self.totals.locals_times_loops = self.totals.locals_times_loops.saturating_add(product);
         let limit = limits.max_operand_stack_bytes_per_function;
         self.faults.over(
             rules::OPERAND_STACK,
@@ -479,7 +501,7 @@ impl<'a> Walk<'a> {
         let limits = &self.config.limit_config;
         let totals = &self.totals;
         let functions = self.functions.len() as u64;
-        let checks: [(Rule, u64, Option<u64>, &str, &'static str); 11] = [
+        let checks: [(Rule, u64, Option<u64>, &str, &'static str); 14] = [
             (rules::TYPES, totals.types, limits.max_types_per_contract, "types", "type"),
             (
                 rules::FUNCTIONS,
@@ -497,6 +519,7 @@ impl<'a> Walk<'a> {
             ),
             (rules::MEMORY_COUNT, totals.memories, Some(1), "memories", "memory"),
             (rules::GLOBALS, totals.globals, limits.max_globals_per_contract, "globals", "global"),
+            (rules::GLOBALS_OURS, totals.globals, Some(rules::GLOBALS_MAX), "globals", "global"),
             (rules::EXPORTS, totals.exports, Some(rules::EXPORTS_MAX), "exports", "export"),
             (
                 rules::ELEMENT_SEGMENTS,
@@ -533,6 +556,20 @@ impl<'a> Walk<'a> {
                 "blocks",
                 "code",
             ),
+            (
+                rules::LOCALS_LOOPS_CONTRACT,
+                totals.locals_times_loops,
+                Some(rules::LOCALS_TIMES_LOOPS_CONTRACT_MAX),
+                "locals times loops",
+                "code",
+            ),
+            (
+                rules::MOVED_VALUES_CONTRACT,
+                totals.moved_values,
+                Some(rules::MOVED_VALUES_CONTRACT_MAX),
+                "values",
+                "code",
+            ),
         ];
         for (rule, found, limit, unit, section) in checks {
             self.faults.over(rule, found, limit, unit, || Place::section(section));
@@ -564,6 +601,52 @@ impl<'a> Walk<'a> {
     }
 
     // ---- used above ----
+
+    /// How many values an operator moves that is about to be validated: what a branch carries, each target of a `br_table`
+    /// counted, and parameters and results of a block or a call.
+    fn moved_values<T: WasmModuleResources>(
+        &self,
+        validator: &FuncValidator<T>,
+        operator: &Operator<'_>,
+    ) -> u64 {
+        let of_type = |index: u32| self.types.get(index as usize).and_then(Option::as_ref);
+        let both = |ty: &FuncType| (ty.params().len() + ty.results().len()) as u64;
+        let block = |ty: &BlockType| match ty {
+            BlockType::Empty => 0,
+            BlockType::Type(_) => 1,
+            BlockType::FuncType(index) => of_type(*index).map_or(0, both),
+        };
+        let carried = |depth: u32| {
+            let Some(frame) = validator.get_control_frame(depth as usize) else { return 0 };
+            match (frame.kind, frame.block_type) {
+                (FrameKind::Loop, BlockType::FuncType(index)) => {
+                    of_type(index).map_or(0, |ty| ty.params().len() as u64)
+                }
+                (FrameKind::Loop, _) | (_, BlockType::Empty) => 0,
+                (_, BlockType::Type(_)) => 1,
+                (_, BlockType::FuncType(index)) => {
+                    of_type(index).map_or(0, |ty| ty.results().len() as u64)
+                }
+            }
+        };
+        match operator {
+            Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty } => {
+                block(blockty)
+            }
+            Operator::Br { relative_depth } | Operator::BrIf { relative_depth } => {
+                carried(*relative_depth)
+            }
+            Operator::BrTable { targets } => {
+                carried(targets.default()).saturating_mul(u64::from(targets.len()) + 1)
+            }
+            Operator::Return => carried(validator.control_stack_height().saturating_sub(1)),
+            Operator::Call { function_index } => {
+                self.type_of_function(*function_index).map_or(0, both)
+            }
+            Operator::CallIndirect { type_index, .. } => of_type(*type_index).map_or(0, both),
+            _ => 0,
+        }
+    }
 
     fn type_of_function(&self, index: u32) -> Option<&FuncType> {
         let ty = self.functions.get(index as usize)?;

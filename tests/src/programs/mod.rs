@@ -43,13 +43,19 @@ impl Case {
     }
 
     /// The case of a program on a chain: the limits are the host's, the account is a new and rich one. `None`
-    /// also if it is long.
+    /// also if it is long, or if a few bytes of memory decide, for the model does not count registers.
     pub fn on_a_chain(program: &Program, limits: CallLimits, balance: u128) -> Option<Self> {
         let mut units = suited(program);
         units.limits = limits;
+        units.limits.memory_bytes_max = limits.memory_bytes_max + PAGE_BYTES / 2;
         units.ledger.balance = balance;
         units.storage.clear();
+        let roomy = naive::run(&for_model(&units));
+        units.limits.memory_bytes_max = limits.memory_bytes_max - PAGE_BYTES / 2;
         let dear = naive::run(&for_model(&units));
+        if roomy != dear {
+            return None;
+        }
         // Where gas ends a frame the host's limits would let steps that cost nothing go on for ever.
         (frames(&dear.tree) < 100 && !ran_out(&dear.tree)).then(|| Self::of(&units, dear))?
     }
@@ -90,7 +96,8 @@ fn suited(program: &Program) -> Program {
     // Some budgets are about private modules, the others about public ones, which are much larger.
     let budget = program.limits.memory_bytes_max;
     let pages = if budget.is_multiple_of(2) { budget / 20 } else { budget * 2 };
-    suited.limits.memory_bytes_max = pages * PAGE_BYTES;
+    // Half a page for what frames hold besides their memory.
+    suited.limits.memory_bytes_max = pages * PAGE_BYTES + PAGE_BYTES / 2;
     for module in &mut suited.modules {
         module.memory_bytes = PAGE_BYTES
             * match module.visibility {

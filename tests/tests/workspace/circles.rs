@@ -19,7 +19,7 @@ const KNOWN: &[&str] = &[
     "host: artifact, compile, compile/worker, engine, engine/native",
     "host: engine/arena, engine/pool",
     "host: engine/signal, engine/stack",
-    "host: exec/external, exec/frame, exec/root",
+    "host: exec/external, exec/frame, exec/holdings, exec/root",
     "host: runtime/actions, runtime/apply",
     "host: runtime/history, state, state/scrub",
     "submodules: validate/rules, validate/violation",

@@ -145,13 +145,15 @@ impl Batch {
         self
     }
 
-    /// Adds the deployment of code that is deployed somewhere already, by its SHA-256.
+    /// Adds the deployment of code that is deployed somewhere already, by its SHA-256 and its length in bytes, which it pays
+    /// for. With another length than the code has the receipt fails.
     pub fn deploy_module_by_hash(
         self,
         namespace: &str,
         visibility: Visibility,
         replace: Replace,
         hash: &[u8; 32],
+        code_len: u64,
     ) -> Self {
         let (namespace_len, namespace_ptr) = raw(namespace.as_bytes());
         // SAFETY: the pointers are of data that outlives the call; the host reads 32 bytes of the hash.
@@ -160,7 +162,7 @@ impl Batch {
                 self.promise,
                 namespace_len,
                 namespace_ptr,
-                flags(visibility, replace),
+                flags(visibility, replace) | code_len << 8,
                 hash.as_ptr() as u64,
             );
         }

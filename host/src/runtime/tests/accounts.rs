@@ -122,13 +122,18 @@ fn a_deploy_replaces_what_it_says_it_may_and_nothing_else() {
 fn code_can_be_named_by_its_hash_once_somebody_has_it() {
     let world = world(&["alice.near", "bob.near"]);
     let hash = CryptoHash::hash_bytes(b"code");
-    let by_hash = |namespace: &str| {
+    let named = |namespace: &str, bytes: u64| {
         let mode = DeployMode { visibility: Visibility::Private, replace: Replace::Any };
         let namespace = namespace.parse().unwrap();
-        vec![Action::DeployModule { namespace, mode, code: Code::Hash(hash) }]
+        vec![Action::DeployModule { namespace, mode, code: Code::Hash { hash, bytes } }]
     };
+    let by_hash = |namespace: &str| named(namespace, 4);
     assert_eq!(code_of(&run(&world, "bob.near", "bob.near", by_hash("x"))), "UnknownCodeHash");
     run(&world, "alice.near", "alice.near", vec![deploy("", Visibility::Public, b"code")]);
+    for wrong in [0, 3, 5] {
+        let outcome = run(&world, "bob.near", "bob.near", named("x", wrong));
+        assert_eq!(code_of(&outcome), "WrongCodeLength");
+    }
     run(&world, "bob.near", "bob.near", by_hash("x"));
     assert_eq!(modules(&world, "bob.near"), ["x"]);
     assert_eq!(usage(&world, "bob.near"), 100 + 4 + 1 + 40);

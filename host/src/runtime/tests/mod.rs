@@ -198,12 +198,14 @@ fn execution(schedule: &Schedule, guest: Guest) -> Execution {
         namespace: context.namespace.clone(),
         visibility: Visibility::Public,
         method: context.method.clone(),
+        count: 1,
         ending: Ending::Returned,
         gas_burnt: burnt,
         gas_used,
         split: GasSplit::default(),
         yields: 0,
         reverted_logs: Vec::new(),
+        texts_dropped: 0,
         callees: Vec::new(),
     };
     let failed = abort.is_some();
