@@ -31,6 +31,7 @@ pub mod deploy;
 pub mod engine;
 pub mod exec;
 mod fault;
+mod fees;
 pub mod fiber;
 mod host;
 pub mod marks;

@@ -4,7 +4,7 @@
 use super::root::Root;
 use crate::HostFault;
 use crate::action::{Action, Code, NamespaceScope, PendingReceipt, Permission};
-use crate::runtime;
+use crate::fees;
 use cotenant_submodules::calls::{FrameId, LedgerChange};
 use cotenant_submodules::{DeployMode, Namespace, Replace, SyncExecutionError, Visibility};
 use near_account_id::AccountId;
@@ -119,7 +119,7 @@ impl FrameExternal {
     }
 
     fn create(&mut self, after: Vec<ReceiptIndex>, receiver: AccountId) -> ReceiptIndex {
-        self.reserve(runtime::reserved_by_receipt(&self.root.schedule));
+        self.reserve(fees::reserved_by_receipt(&self.root.schedule));
         let index = self.push(PendingReceipt::new(receiver.clone(), after));
         // Receipts of callees have taken indices of their own.
         self.receivers.resize(index as usize, receiver.clone());
@@ -130,7 +130,7 @@ impl FrameExternal {
     fn append(&mut self, receipt: ReceiptIndex, action: Action) {
         self.spend(&action);
         let receiver = self.get_receipt_receiver(receipt);
-        self.reserve(runtime::reserved_by_action(&self.root.schedule, &action, receiver));
+        self.reserve(fees::reserved_by_action(&self.root.schedule, &action, receiver));
         if let Some(receipt) =
             self.root.tree.borrow_mut().receipts_mut(self.frame).get_mut(receipt as usize)
         {

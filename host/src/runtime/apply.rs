@@ -5,10 +5,10 @@
 
 use crate::HostFault;
 use crate::action::Action;
+use crate::fees::{self, FeeItem};
 use crate::near::receipt_id;
 use crate::runtime::actions::overflow;
 use crate::runtime::errors::ActionError;
-use crate::runtime::fees::{self, FeeItem};
 use crate::runtime::queue;
 use crate::runtime::receipt::{
     ActionReceipt, ExecutionSummary, Failure, PendingYield, Receipt, ReceiptBody, ReceiptOutcome,

@@ -7,13 +7,14 @@
 use crate::HostFault;
 use crate::action::{Action, Code};
 use crate::fault::{Halt, ReceiptFault};
+use crate::fees;
 use crate::near::SignedTransaction;
 use crate::runtime::history::{BlockHeader, BlockRecord, OpenBlock, OutcomeRecord};
 use crate::runtime::receipt::{Receipt, ReceiptBody, ReceiptOutcome, TransactionOutcome};
 use crate::runtime::transaction::{Offer, TransactionStart, convert};
 use crate::runtime::{
     Block, BlockReference, Care, Interpreted, InvalidTransaction, Machine, Marked, Runtime,
-    RuntimeError, Transaction, TransactionRecord, Work, ending, fees, halting, queue, time_of,
+    RuntimeError, Transaction, TransactionRecord, Work, ending, halting, queue, time_of,
 };
 use crate::state::{Head, Overlay, WorkingState, keys};
 use cotenant_submodules::Visibility;

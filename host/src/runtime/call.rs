@@ -3,13 +3,14 @@
 use crate::HostFault;
 use crate::action::{Action, PendingReceipt};
 use crate::exec::{CallContext, Execution};
+use crate::fees;
 use crate::runtime::actions::overflow;
 use crate::runtime::apply::{Run, Stop, Value};
 use crate::runtime::errors::ActionError;
 use crate::runtime::receipt::{
     ActionReceipt, DataReceiver, ExecutionSummary, PendingYield, ReceiptBody,
 };
-use crate::runtime::{EPOCH_BLOCKS, Machine, fees, validate};
+use crate::runtime::{EPOCH_BLOCKS, Machine, validate};
 use crate::state::keys;
 use cotenant_submodules::calls::Effects;
 use cotenant_submodules::split_method;

@@ -4,12 +4,13 @@
 //! `apply_delegate_action`: the deposit of what fails later comes back to the sender, the gas to the relayer.
 
 use crate::action::Delegate;
+use crate::fees;
+use crate::runtime::Machine;
 use crate::runtime::apply::{Run, Stop};
 use crate::runtime::errors::ActionError;
 use crate::runtime::errors::InvalidTransaction;
 use crate::runtime::receipt::{ActionReceipt, ReceiptBody};
 use crate::runtime::transaction::{check_nonce, permitted};
-use crate::runtime::{Machine, fees};
 use crate::state::keys;
 
 impl<M: Machine> Run<'_, M> {

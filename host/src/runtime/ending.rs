@@ -7,9 +7,9 @@
 
 use crate::HostFault;
 use crate::fault::Halt;
+use crate::fees::{self, FeeItem};
 use crate::runtime::apply::Run;
 use crate::runtime::errors::ActionError;
-use crate::runtime::fees::{self, FeeItem};
 use crate::runtime::receipt::{Failure, Receipt, ReceiptBody, ReceiptOutcome, Status};
 use crate::runtime::{Block, Machine};
 use crate::state::{WorkingState, keys, records};

@@ -32,7 +32,6 @@ mod call;
 mod delegate;
 mod ending;
 mod errors;
-mod fees;
 mod history;
 mod modules;
 mod patch;
@@ -45,12 +44,11 @@ mod transaction;
 mod validate;
 mod watch;
 
+pub use crate::fees::FeeItem;
 pub use actions::{DELETION_STORAGE_BYTES_MAX, module_storage_bytes};
 pub use blocks::BlockOutcome;
 pub use ending::HOST_FAULT;
 pub use errors::{ActionError, InvalidTransaction, RuntimeError};
-pub use fees::FeeItem;
-pub(crate) use fees::{reserved_by_action, reserved_by_receipt};
 pub(crate) use history::check_record as check_history_record;
 pub use history::{
     BlockHeader, BlockRecord, BlockReference, FinalStatus, HistoryError, OutcomeRecord,

@@ -2,8 +2,8 @@
 
 use crate::action::Action;
 use crate::exec::Abort;
+use crate::fees::FeeItem;
 use crate::runtime::errors::ActionError;
-use crate::runtime::fees::FeeItem;
 use borsh::{BorshDeserialize, BorshSerialize};
 use cotenant_submodules::Namespace;
 use cotenant_submodules::calls::{CallNode, GasPart, GasProfile};

@@ -9,9 +9,9 @@
 
 use crate::HostFault;
 use crate::action::{Action, NamespaceScope, OutOfReach, Permission};
+use crate::fees::{self, FeeItem};
 use crate::near::{SignedTransaction, receipt_id};
 use crate::runtime::errors::{InvalidTransaction, RuntimeError};
-use crate::runtime::fees::{self, FeeItem};
 use crate::runtime::queue;
 use crate::runtime::receipt::{ActionReceipt, Receipt, ReceiptBody};
 use crate::runtime::validate::{

@@ -42,7 +42,7 @@ pub(crate) fn action(action: &Action) -> Value {
         Action::DeployModule { namespace, mode, code } => {
             let hash = match code {
                 Code::Bytes(code) => CryptoHash::hash_bytes(code),
-                Code::Hash(hash) => *hash,
+                Code::Hash { hash, .. } => *hash,
             };
             if namespace.is_default() && mode.visibility == Visibility::Public {
                 return json!({"DeployContract": {"code": base64(hash.as_bytes())}});

@@ -78,7 +78,7 @@ fn a_fault_or_a_panic_ends_the_receipt_and_the_chain_goes_on() {
         let root = outcome.root().unwrap();
         assert_eq!(failure_code(root), HOST_FAULT);
         // All gas is burnt, the deposit is back, nothing is lost.
-        let bought = super::fees::prepaid(
+        let bought = crate::fees::prepaid(
             world.schedule(),
             &[call("get", b"", deposit, 30 * TGAS)],
             &id("bob.near"),

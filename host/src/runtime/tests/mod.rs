@@ -173,7 +173,7 @@ fn execution(schedule: &Schedule, guest: Guest) -> Execution {
     let context = &guest.context;
     let real = guest.receipts.iter().filter(|receipt| receipt.resumes().is_none());
     let bought: u64 =
-        real.map(|one| super::fees::prepaid(schedule, &one.actions, &one.receiver)).sum();
+        real.map(|one| crate::fees::prepaid(schedule, &one.actions, &one.receiver)).sum();
     let sent: u128 = guest.receipts.iter().flat_map(|one| &one.actions).map(Action::deposit).sum();
     let gas_used = guest.burnt + bought + guest.reserved;
     let mut abort = guest.abort;
@@ -297,7 +297,7 @@ fn tokens(world: &Runtime<Scripts>) -> u128 {
         .unwrap();
     let carried = |receipt: &Receipt| match &receipt.body {
         ReceiptBody::Actions(body) => {
-            let gas = super::fees::prepaid(world.schedule(), &body.actions, &receipt.receiver);
+            let gas = crate::fees::prepaid(world.schedule(), &body.actions, &receipt.receiver);
             let deposits: u128 = body.actions.iter().map(Action::deposit).sum();
             deposits + u128::from(gas) * body.gas_price
         }

@@ -322,8 +322,7 @@ fn unused_gas_is_shared_out_by_weight_and_the_rest_goes_to_the_last() {
     assert_eq!(root.gas_used, 100 * TGAS);
     let Status::SuccessValue(gas) = &outcome.receipts[1].status else { panic!("{outcome:?}") };
     let gas = u64::from_le_bytes(gas.as_slice().try_into().unwrap());
-    let receipt =
-        super::super::fees::prepaid(world.schedule(), &[weighted("all", 0, 1)], &id("bob.near"));
+    let receipt = crate::fees::prepaid(world.schedule(), &[weighted("all", 0, 1)], &id("bob.near"));
     assert_eq!(gas, 100 * TGAS - TGAS - receipt);
 }
 
