@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// Programs of the generator in a run; those whose outcome depends on the price of a step are passed over.
-const CASES: u32 = 1_500;
+const CASES: u32 = 750;
 /// One program in so many runs on all engines, the others on wasmi: the compiler of cranelift would take most of
 /// the time.
 const ALL_ENGINES_EVERY: u32 = 4;

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// Modules in a run.
-const MODULES: u32 = 300;
+const MODULES: u32 = 200;
 /// Gas limits tried for each module, between 0 and its cost.
 const LIMITS: usize = 50;
 /// One limit in so many runs on wasmi too.
