@@ -1,11 +1,13 @@
 //! NEAR's host functions with any arguments, several in one call, against near-vm-runner.
 
 use crate::corpus;
-use crate::oracle::{Request, Subject};
+use crate::oracle::{Observed, Request, Subject};
 use cotenant_gas::Schedule;
 use cotenant_host::engine::EngineKind;
 use cotenant_submodules::table::{HostFunction, Width};
+use near_vm_runner::logic::errors::HostError;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// Gas of a call.
@@ -77,6 +79,15 @@ fn text(functions: &[&HostFunction]) -> String {
     format!("(module {} {text})", corpus::imports_of(&text))
 }
 
+/// Whether a difference is that of near-vm-runner's mock of a chain alone: it takes method names that are not UTF-8, which a
+/// chain refuses. Our engines agree on that.
+fn is_the_mocks(differences: &BTreeMap<String, Observed>) -> bool {
+    let refused = HostError::InvalidMethodName.to_string();
+    let ours: Vec<_> = differences.iter().filter(|(name, _)| *name != "near-vm-runner").collect();
+    ours.len() == EngineKind::ALL.len()
+        && ours.iter().all(|(_, one)| one.error.as_ref() == Some(&refused) && *one == ours[0].1)
+}
+
 thread_local! {
     static BENCH: RefCell<Option<Bench>> = const { RefCell::new(None) };
 }
@@ -89,6 +100,9 @@ pub fn body(input: &[u8]) {
         let (method, promise_results) = ("run".to_owned(), vec![b"a result".to_vec()]);
         let request = Request { method, input, gas: GAS, view: false, promise_results };
         let differences = bench.subject.differences(&request);
+        if is_the_mocks(&differences) {
+            return;
+        }
         let names: Vec<_> = request.input.chunks(81).filter_map(|step| step.first()).collect();
         let names: Vec<_> = names
             .iter()
